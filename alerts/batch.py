@@ -1,0 +1,226 @@
+"""One batch of transitions in one transaction: what is on is loaded, decided upon, and written with the offset."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from alerts.ledger import Ledger
+from alerts.scene import UNCONFIRMED, Fault, Incident, Place, Scene
+from alerts.text import Writer
+from devices.kind import Kind
+from devices.transition import Transition
+from hub.clock import to_datetime, to_us
+from store import incident_batch, outbox, readers
+from store.database import Connection
+
+logger = structlog.get_logger("telealert")
+READER = "telealert"
+LATEST_US = 253_402_300_799_000_000  # end of the year 9999
+LINES_PER_BATCH = 20
+"""Calls that the log tells one by one; in a storm the rest are counted."""
+
+
+class Message(Protocol):
+    """A message of the transitions log."""
+
+    @property
+    def payload(self) -> bytes:
+        """A devices.transition.Transition, encoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What tele-alert decides by: the declared kinds, who is called, and in what words."""
+
+    kinds: Mapping[str, Kind]
+    notify_priority: int
+    channels: Sequence[str]
+    writer: Writer
+
+
+def read_transition(payload: bytes) -> Transition | str:
+    """A transition, or why the payload is none."""
+    try:
+        transition = Transition.decode(payload)
+    except msgspec.MsgspecError as error:
+        return f"not a transition: {error}"
+    if not 0 < transition.device_no < 2**31:
+        return f"there is no device number {transition.device_no}"
+    if transition.priority not in (1, 2, 3):
+        return f"a priority is 1, 2 or 3, not {transition.priority}"
+    if not (0 <= transition.ts_us <= LATEST_US and 0 <= transition.at_us <= LATEST_US):
+        return "its time is before 1970 or after 9999"
+    return transition
+
+
+async def apply_batch(
+    connection: Connection, desk: Desk, now: datetime, *, log_id: UUID, offset: int, messages: Sequence[Message]
+) -> Ledger:
+    """Apply the messages from `offset` on, all or nothing; LogError when another process did.
+
+    The offset moves first: a second tele-alert waits here, and then stops before it decides anything.
+    """
+    read = [read_transition(message.payload) for message in messages]
+    unreadable = [(offset + i, messages[i].payload, why) for i, why in enumerate(read) if isinstance(why, str)]
+    transitions = [transition for transition in read if isinstance(transition, Transition)]
+    counts = {
+        "messages": len(messages),
+        "messages_decoded": len(transitions),
+        "messages_quarantined": len(unreadable),
+    }
+    async with connection.transaction():
+        await readers.advance(connection, READER, log_id, offset, offset + len(messages), counts, now)
+        for log_offset, payload, why in unreadable:
+            await incident_batch.quarantine(connection, log_id, now, log_offset=log_offset, payload=payload, detail=why)
+        ledger = Ledger(await load(connection, transitions, desk.kinds), desk.notify_priority)
+        ledger.apply(transitions)
+        await _write(connection, ledger, desk, now)
+    _report(ledger, desk, len(unreadable))
+    return ledger
+
+
+async def load(connection: Connection, transitions: Sequence[Transition], kinds: Mapping[str, Kind]) -> Scene:
+    """The faults that are on around a batch's devices, in three queries."""
+    causes = {code for kind in kinds.values() for rule in kind.rules for code in rule.explained_by}
+    devices = sorted({t.device_no for t in transitions})
+    explaining = sorted({t.device_no for t in transitions if t.action == "fire" and t.code in causes})
+    moments = [incident_batch.Moment(t.device_no, t.code, t.action, to_datetime(t.ts_us)) for t in transitions]
+    places = {row["device_no"]: Place(**row) for row in await incident_batch.places(connection, devices, explaining)}
+    ended = await incident_batch.ended(connection, moments)
+    scene = Scene(places, kinds, {(m.device_no, m.code, m.action, to_us(m.ts)) for m in ended})
+    incidents: dict[int, Incident] = {}
+    for row in await incident_batch.faults(connection, list(places)):
+        number = row["incident_no"]
+        incident = incidents.get(number) or incidents.setdefault(
+            number,
+            Incident(
+                cause_no=row["cause_no"],
+                code=row["cause_code"],
+                kind=row["kind"],
+                priority=row["priority"],
+                opened_us=to_us(row["opened_at"]),
+                detected_us=to_us(row["detected_at"]),
+                explanation=row["incident_explanation"],
+                quiet=row["incident_quiet"],
+                number=number,
+            ),
+        )
+        scene.add(
+            Fault(
+                device_no=row["device_no"],
+                code=row["code"],
+                kind=row["kind"],
+                since_us=to_us(row["since"]),
+                incident=incident,
+                explanation=row["explanation"],
+                quiet=row["quiet"] if row["quiet"] in UNCONFIRMED else None,
+            )
+        )
+    return scene
+
+
+async def _write(connection: Connection, ledger: Ledger, desk: Desk, now: datetime) -> None:
+    new = [incident for incident in ledger.incidents if incident.number is None]
+    old = [incident for incident in ledger.incidents if incident.number is not None]
+    for incident, number in zip(new, await incident_batch.numbers(connection, len(new)) if new else [], strict=True):
+        incident.number = number
+    await incident_batch.write(
+        connection,
+        old_incidents=[_incident_row(incident) for incident in old],
+        new_incidents=[_incident_row(incident) for incident in new],
+        members=[_member_row(member) for member in ledger.members.values()],
+        changes=[
+            incident_batch.ChangeRow(
+                _number(change.incident), now, change.change, desk.writer.reason(change, count, ledger.scene)
+            )
+            for change, count in ledger.changes.items()
+        ],
+    )
+    folded = [_number(incident) for incident in old if incident in ledger.folded]
+    if folded:
+        await outbox.withdraw(connection, folded)
+    notifications = await _notifications(connection, ledger, desk, now)
+    if notifications:
+        await outbox.post(connection, notifications)
+
+
+async def _notifications(
+    connection: Connection, ledger: Ledger, desk: Desk, now: datetime
+) -> list[outbox.NotificationRow]:
+    """What is to go out; a call about an incident that was folded in the same batch is not made."""
+    calls = [(incident, purpose) for incident, purpose in ledger.calls if incident not in ledger.folded]
+    served: dict[int, dict[str, int]] = {}
+    for row in await incident_batch.served(connection, [i.cause_no for i, _ in calls]) if calls else ():
+        served.setdefault(row["device_no"], {})[row["type"]] = row["devices"]
+    rows = []
+    for incident, purpose in calls:
+        us = incident.opened_us if purpose == "opened" or incident.cleared_us is None else incident.cleared_us
+        title = desk.writer.title(incident, purpose, ledger.scene)
+        body = desk.writer.body(
+            incident, purpose, ledger.scene, served=served.get(incident.cause_no, {}), now=now, at=to_datetime(us)
+        )
+        rows += [
+            outbox.NotificationRow(_number(incident), purpose, channel, title, body, now) for channel in desk.channels
+        ]
+    return rows
+
+
+def _number(incident: Incident) -> int:
+    assert incident.number is not None, "incidents are numbered before they are written"
+    return incident.number
+
+
+def _incident_row(incident: Incident) -> incident_batch.IncidentRow:
+    return incident_batch.IncidentRow(
+        incident_no=_number(incident),
+        cause_no=incident.cause_no,
+        code=incident.code,
+        kind=incident.kind,
+        priority=incident.priority,
+        quiet=incident.quiet,
+        opened_at=to_datetime(incident.opened_us),
+        detected_at=to_datetime(incident.detected_us),
+        cleared_at=_datetime(incident.cleared_us),
+        closed_at=_datetime(incident.closed_us),
+        explanation=incident.explanation,
+    )
+
+
+def _member_row(member: Fault) -> incident_batch.MemberRow:
+    return incident_batch.MemberRow(
+        incident_no=_number(member.incident),
+        device_no=member.device_no,
+        code=member.code,
+        since=to_datetime(member.since_us),
+        until=_datetime(member.until_us),
+        cleared=member.cleared,
+        quiet=member.quiet,
+        explanation=member.explanation,
+    )
+
+
+def _datetime(us: int | None) -> datetime | None:
+    return None if us is None else to_datetime(us)
+
+
+def _report(ledger: Ledger, desk: Desk, unreadable: int) -> None:
+    """Say what was decided, in words of an operator."""
+    for incident, purpose in list(ledger.calls)[:LINES_PER_BATCH]:
+        place = ledger.scene.places[incident.cause_no]
+        logger.info(
+            "call" if purpose == "opened" else "call: it is over",
+            incident=incident.number,
+            priority=incident.priority,
+            fault=ledger.scene.title(incident.kind, incident.code, desk.writer.language),
+            device=f"{place.commune}/{place.kind}/{place.id}",
+        )
+    told = {f"{what} ({reason})": count for (what, reason), count in ledger.decisions.items() if what != "repeated"}
+    if told:
+        logger.info("decided", calls=len(ledger.calls), **told)
+    if unreadable:
+        logger.error("transitions that cannot be read are in the quarantine", count=unreadable)

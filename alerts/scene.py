@@ -1,0 +1,159 @@
+"""What tele-alert knows when it decides: places, the faults that are on, their incidents. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from devices.kind import Kind, Rule
+
+UNCONFIRMED = frozenset({"replayed", "late"})
+"""Reasons why nobody was called that a live reading overrules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A device in the topology."""
+
+    device_no: int
+    kind: str
+    type: str | None
+    id: str
+    commune: str
+    label: str | None = None
+    street: str | None = None
+    parent_no: int | None = None
+    gateway_no: int | None = None
+    commissioned: bool = True
+
+
+@dataclass(slots=True, eq=False)
+class Incident:
+    """A cause at fault, open or just closed; `number` is given when it is first written."""
+
+    cause_no: int
+    code: str
+    kind: str
+    priority: int
+    opened_us: int
+    """Event time of the fault."""
+    detected_us: int
+    """Hub time at which the rule fired."""
+    explanation: str
+    """JSON of devices.transition.Explanation"""
+    quiet: str | None = None
+    """Why nobody was called; None when somebody was."""
+    number: int | None = None
+    cleared_us: int | None = None
+    closed_us: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.closed_us is None
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Does it rest on a live reading?"""
+        return self.quiet not in UNCONFIRMED
+
+
+@dataclass(slots=True, eq=False)
+class Fault:
+    """A device's rule that is on, and the incident that stands for it: its own, or one that explains it."""
+
+    device_no: int
+    code: str
+    kind: str
+    since_us: int
+    incident: Incident
+    explanation: str
+    quiet: str | None = None
+    """'replayed' or 'late' while no live reading confirms it."""
+    until_us: int | None = None
+    cleared: bool = False
+
+    @property
+    def is_cause(self) -> bool:
+        return (self.device_no, self.code) == (self.incident.cause_no, self.incident.code)
+
+    @property
+    def is_live(self) -> bool:
+        return self.quiet is None
+
+
+FaultKey = tuple[int, str]
+
+
+@dataclass(slots=True)
+class Scene:
+    """The faults that are on around the devices of a batch. `add` and `remove` keep its indexes."""
+
+    places: Mapping[int, Place]
+    kinds: Mapping[str, Kind]
+    ended: set[tuple[int, str, str, int]] = field(default_factory=set)
+    """(device_no, code, action, ts_us) that began or ended a fault which is over."""
+    faults: dict[FaultKey, Fault] = field(default_factory=dict)
+    _explained: dict[FaultKey, dict[FaultKey, Fault]] = field(default_factory=dict)
+    """By the (place, code) that would explain them."""
+    _members: dict[Incident, dict[FaultKey, Fault]] = field(default_factory=dict)
+
+    def rule(self, kind: str, code: str) -> Rule | None:
+        """The declared rule; None for one that this version does not know."""
+        declared = self.kinds.get(kind)
+        return next((rule for rule in declared.rules if rule.code == code), None) if declared else None
+
+    def title(self, kind: str, code: str, language: str) -> str:
+        """The rule's title in a language; its code when it is not known."""
+        rule = self.rule(kind, code)
+        return getattr(rule.title, language) if rule else code
+
+    def around(self, device_no: int) -> Iterator[int]:
+        """The device, what it hangs from (nearest first), and its gateway."""
+        place = self.places.get(device_no)
+        gateway_no, seen = place.gateway_no if place else None, set[int]()
+        while place and place.device_no not in seen:
+            seen.add(place.device_no)
+            yield place.device_no
+            place = self.places.get(place.parent_no) if place.parent_no is not None else None
+        if gateway_no is not None and gateway_no not in seen:
+            yield gateway_no
+
+    def explanations(self, device_no: int, kind: str, code: str) -> Iterable[FaultKey]:
+        """Every (place, code) that would explain a fault, the nearest place first."""
+        rule = self.rule(kind, code)
+        if rule is None or not rule.explained_by:
+            return ()
+        return ((place, cause) for place in self.around(device_no) for cause in rule.explained_by)
+
+    def explaining(self, device_no: int, kind: str, code: str, *, live: bool) -> Incident | None:
+        """The open incident that explains a fault; a live one is not hidden behind what only a replay told."""
+        for key in self.explanations(device_no, kind, code):
+            fault = self.faults.get(key)
+            if fault and fault.incident.is_open and (fault.incident.is_confirmed or not live):
+                return fault.incident
+        return None
+
+    def explained_by(self, device_no: int, code: str) -> list[Fault]:
+        """Faults that are on and that this one would explain."""
+        return list(self._explained.get((device_no, code), {}).values())
+
+    def members(self, incident: Incident) -> list[Fault]:
+        """The faults that an incident explains, those nearest to the top first."""
+        return sorted(self._members.get(incident, {}).values(), key=self._depth)
+
+    def add(self, fault: Fault) -> None:
+        key = (fault.device_no, fault.code)
+        self.faults[key] = fault
+        for cause in self.explanations(fault.device_no, fault.kind, fault.code):
+            self._explained.setdefault(cause, {})[key] = fault
+        if not fault.is_cause:
+            self._members.setdefault(fault.incident, {})[key] = fault
+
+    def remove(self, fault: Fault) -> None:
+        key = (fault.device_no, fault.code)
+        del self.faults[key]
+        for cause in self.explanations(fault.device_no, fault.kind, fault.code):
+            self._explained[cause].pop(key, None)
+        if not fault.is_cause:
+            del self._members[fault.incident][key]
+
+    def _depth(self, fault: Fault) -> int:
+        return sum(1 for _ in self.around(fault.device_no))

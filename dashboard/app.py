@@ -1,0 +1,126 @@
+"""The page as an application: its parts, what runs beside the requests, and the server that serves it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from socket import socket
+
+import uvicorn
+from fastapi import APIRouter, Depends, FastAPI, HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from dashboard import access, city, commission_page, device_page, incident_page, stream
+from dashboard.access import signed_in
+from dashboard.assets import MEDIA_TYPES, load_assets
+from dashboard.attempts import Attempts
+from dashboard.desk import AtDesk, Desk, load_templates
+from dashboard.guard import Guard
+from dashboard.live import Live, follow
+from dashboard.picture import Picture
+from dashboard.problems import add_problem_handlers
+from dashboard.watch import Watch, listen
+from dashboard.words import load_words
+from devices.kind import kinds
+from hub.clock import Clock
+from hub.settings import Settings
+from store.database import pool
+
+FOREVER = "public, max-age=31536000, immutable"
+MAX_BODY_BYTES = 16_384
+GOODBYE_S = 3
+
+
+def create_app(*, settings: Settings, database_url: str, mqtt_url: str, clock: Clock) -> FastAPI:
+    """The page. It starts without database or broker, says so, and recovers when they come."""
+    assets, words = load_assets(), load_words(settings.timezone)
+    templates = load_templates(words, assets, settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        live = Live({name: Picture.of(name) for name in kinds()})
+        watch = Watch()
+        async with pool(database_url) as connections:
+            app.state.desk = Desk(settings, clock, connections, live, watch, words, assets, Attempts(), templates)
+            tasks = [
+                asyncio.create_task(follow(live, mqtt_url), name="live frames"),
+                asyncio.create_task(listen(watch, database_url), name="incident notices"),
+            ]
+            try:
+                yield
+            finally:
+                live.close()
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    app = FastAPI(
+        title="Beffroi",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        max_body_size=MAX_BODY_BYTES,
+    )
+    app.add_middleware(GZipMiddleware, compresslevel=5)
+    app.add_middleware(Guard, page_url=settings.page_url)
+    add_problem_handlers(app)
+    app.include_router(open_to_all())
+    app.include_router(access.router)
+    for part in (city, device_page, incident_page, commission_page, stream):
+        app.include_router(part.router, dependencies=[Depends(signed_in)])
+    return app
+
+
+async def serve(*, settings: Settings, database_url: str, mqtt_url: str, clock: Clock) -> None:
+    """Serve the page until told to stop; open streams end at once instead of holding the process."""
+    app = create_app(settings=settings, database_url=database_url, mqtt_url=mqtt_url, clock=clock)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.http_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GOODBYE_S,
+    )
+    await Server(config, app).serve()
+
+
+class Server(uvicorn.Server):
+    """Tells the streams to end before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        self._app.state.desk.live.close()
+        await super().shutdown(sockets)
+
+
+def open_to_all() -> APIRouter:
+    """What needs no session: files without a secret, and a sign of life."""
+    router = APIRouter()
+
+    @router.get("/healthz")
+    async def healthz(at: AtDesk) -> Response:
+        """That the page runs, and what it can reach."""
+        return JSONResponse(
+            {
+                "page": True,
+                "database": at.watch.is_connected,
+                "broker": at.live.is_connected,
+                "live": not at.live.is_late,
+            }
+        )
+
+    @router.get("/static/{version}/{name:path}")
+    async def static(version: str, name: str, at: AtDesk) -> Response:
+        path = at.assets.files.get(name)
+        if path is None or version != at.assets.version:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "no such file")
+        return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], headers={"Cache-Control": FOREVER})
+
+    return router

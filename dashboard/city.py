@@ -1,0 +1,102 @@
+"""The live map of the city, and what it loads once: kinds, devices with their places, the base map."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import APIRouter, Header, HTTPException, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from dashboard.access import SignedIn
+from dashboard.desk import AtDesk, InWords
+from dashboard.words import Words
+from devices.kind import Kind, State, kinds
+from store import pages
+
+router = APIRouter()
+UNKNOWN_TYPE = 127
+TO_COMMISSION = 128
+"""Added to the type's number of a device that nobody declared yet."""
+EMPTY_MAP = {"type": "FeatureCollection", "features": []}
+
+
+@router.get("/")
+async def live_map(request: Request, at: AtDesk, person: SignedIn, words: InWords) -> Response:
+    async with at.database() as conn:
+        to_commission = await pages.count_to_commission(conn)
+    return at.render(
+        request, "map.html", kinds=kinds().values(), states=state_labels(words), to_commission=to_commission
+    )
+
+
+@router.get("/api/kinds")
+async def list_kinds(person: SignedIn, words: InWords) -> Response:
+    """Kinds with their types and map symbols, and the states by number."""
+    body = {"kinds": [_kind(kind, words) for kind in kinds().values()], "states": state_labels(words)}
+    return JSONResponse(body)
+
+
+@router.get("/api/kinds/{kind}/devices")
+async def device_places(
+    kind: str, at: AtDesk, person: SignedIn, if_none_match: Annotated[str | None, Header()] = None
+) -> Response:
+    """Every device of a kind, as columns: int32 number, float32 longitude, float32 latitude, uint8 type.
+
+    The columns follow each other, little-endian, as long as there are devices. A type is its place in /api/kinds
+    (127: unknown); 128 is added while the device is to commission. NaN where no place is declared.
+    """
+    if kind not in kinds():
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"no kind {kind}; there are {', '.join(kinds())}")
+    async with at.database() as conn:
+        etag = f'"{await pages.registry_version(conn)}-{at.assets.version}"'
+        headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+        if if_none_match and etag in if_none_match:
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        rows = await pages.points(conn, kind)
+    content = await asyncio.to_thread(pack_places, kinds()[kind], rows)
+    return Response(content, media_type="application/octet-stream", headers=headers)
+
+
+@router.get("/api/map/{layer}.geojson")
+async def base_map(layer: Literal["communes", "streets"], at: AtDesk, person: SignedIn) -> Response:
+    """The city's own map; an empty one where the city's folder has none."""
+    path = at.settings.city / f"{layer}.geojson"
+    headers = {"Cache-Control": "private, max-age=3600"}
+    if not path.is_file():
+        return JSONResponse(EMPTY_MAP, headers=headers, media_type="application/geo+json")
+    return FileResponse(path, headers=headers, media_type="application/geo+json")
+
+
+def state_labels(words: Words) -> dict[int, str]:
+    """The states in words, by number."""
+    return {
+        int(State.UNKNOWN): words("not heard yet"),
+        int(State.RESTING): words("resting"),
+        int(State.NORMAL): words("normal"),
+        int(State.SILENT): words("silent"),
+        int(State.FAULT_P3): words("fault, next round"),
+        int(State.FAULT_P2): words("fault, next shift"),
+        int(State.FAULT_P1): words("fault, now"),
+    }
+
+
+def pack_places(kind: Kind, rows: list[tuple[int, str | None, float | None, float | None, bool]]) -> bytes:
+    """The columns of `device_places`. Pure."""
+    numbers = {device_type.name: place for place, device_type in enumerate(kind.types)}
+    device_no, types, lats, lons, undeclared = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+    type_numbers = np.array([numbers.get(name, UNKNOWN_TYPE) for name in types], np.uint8)
+    type_numbers += TO_COMMISSION * np.array(undeclared, np.uint8)
+    return b"".join(
+        (
+            np.array(device_no, "<i4").tobytes(),
+            np.array(lons, np.float64).astype("<f4").tobytes(),
+            np.array(lats, np.float64).astype("<f4").tobytes(),
+            type_numbers.tobytes(),
+        )
+    )
+
+
+def _kind(kind: Kind, words: Words) -> dict[str, Any]:
+    types = [{"name": t.name, "label": words.of(t.label), "symbol": t.symbol} for t in kind.types]
+    return {"name": kind.name, "label": words.of(kind.label), "mobile": kind.is_mobile, "types": types}

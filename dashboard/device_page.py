@@ -1,0 +1,141 @@
+"""One device: what it is, where it hangs, what it said in the last 24 hours, and what became of it."""
+
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Path, Request
+from starlette.responses import JSONResponse, Response
+
+from dashboard.access import SignedIn
+from dashboard.city import state_labels
+from dashboard.desk import AtDesk, InWords
+from dashboard.incident_words import commune_name, device_name, shown_card, type_label
+from dashboard.words import Words
+from devices.kind import Field, Kind, State, kinds
+from hub.clock import to_us
+from store import pages
+from store.database import Connection
+
+router = APIRouter()
+DeviceNo = Annotated[int, Path(ge=1, le=2**31 - 1)]
+DAY = timedelta(hours=24)
+
+
+@router.get("/devices/{device_no}")
+async def device_page(request: Request, device_no: DeviceNo, at: AtDesk, person: SignedIn, words: InWords) -> Response:
+    now = at.clock.now()
+    async with at.database() as conn:
+        device, kind = await _known(conn, device_no)
+        last, values = await pages.last_values(conn, kind, device_no)
+        events = await pages.events(conn, device_no, now - DAY)
+        incidents = await pages.device_incidents(conn, device_no, now - timedelta(days=pages.CLOSED_DAYS))
+        children = await pages.children(conn, device_no)
+        child_count = await pages.child_count(conn, device_no)
+        if kind.is_mobile:
+            seen_at = last["ts"] if last else now
+            await pages.log_position_access(conn, person.login, device_no, seen_at, seen_at)
+    picture = at.live.pictures[kind.name]
+    return at.render(
+        request,
+        "device.html",
+        device=device,
+        kind=kind,
+        name=device_name(kind.name, device["type"], device["label"], device["id"], words),
+        type_label=type_label(kind.name, device["type"], words),
+        commune=commune_name(device["commune"]),
+        state=picture.state(device_no),
+        state_labels=state_labels(words),
+        last=last,
+        values=[(words.of(f.label), shown_value(f, *values[f.name], words)) for f in kind.fields if f.name in values],
+        attributes=[
+            (words.of(a.label), f"{words.number(device['attributes'][a.name])} {a.unit}".strip())
+            for a in kind.attributes
+            if isinstance(device["attributes"].get(a.name), int | float)
+        ],
+        events=[(e, _event_label(kind, e["code"], words)) for e in events],
+        incidents=[(shown_card(card, words), card) for card in incidents],
+        children=[
+            (c, picture.state(c["device_no"]), device_name(kind.name, c["type"], c["label"], c["id"], words))
+            for c in children
+        ],
+        child_count=child_count,
+        now=now,
+    )
+
+
+@router.get("/api/devices/{device_no}")
+async def device(device_no: DeviceNo, at: AtDesk, person: SignedIn, words: InWords) -> Response:
+    """Who a device is, for a label on the map."""
+    async with at.database() as conn:
+        found, kind = await _known(conn, device_no)
+    state = at.live.pictures[kind.name].state(device_no)
+    return JSONResponse(
+        {
+            "device_no": device_no,
+            "kind": kind.name,
+            "id": found["id"],
+            "name": device_name(kind.name, found["type"], found["label"], found["id"], words),
+            "street": found["street"],
+            "commune": commune_name(found["commune"]),
+            "state": state,
+            "state_label": state_labels(words)[state or State.UNKNOWN],
+            "to_commission": found["commissioned_at"] is None,
+        }
+    )
+
+
+@router.get("/api/devices/{device_no}/history")
+async def device_history(device_no: DeviceNo, at: AtDesk, person: SignedIn, words: InWords) -> Response:
+    """Its last 24 hours by field, thinned to about a thousand moments: times in seconds since 1970, values or null."""
+    until = at.clock.now()
+    since = until - DAY
+    async with at.database() as conn:
+        _, kind = await _known(conn, device_no)
+        history = await pages.history(conn, kind, device_no, since, until)
+        if kind.is_mobile:
+            await pages.log_position_access(conn, person.login, device_no, since, until)
+    fields = [
+        {
+            "name": field.name,
+            "label": words.of(field.label),
+            "unit": field.unit,
+            "storage": field.storage,
+            "values": history.values[field.name],
+        }
+        for field in kind.fields
+        if any(value is not None for value in history.values[field.name])
+    ]
+    return JSONResponse(
+        {
+            "from": since.timestamp(),
+            "to": until.timestamp(),
+            "at": [to_us(at) / 1e6 for at in history.at],
+            "fields": fields,
+        }
+    )
+
+
+async def _known(conn: Connection, device_no: int) -> tuple[dict[str, Any], Kind]:
+    """The device and its kind, or 404."""
+    found = await pages.device(conn, device_no)
+    kind = kinds().get(found["kind"]) if found else None
+    if found is None or kind is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"no device {device_no}")
+    return found, kind
+
+
+def shown_value(field: Field, value: Any, at: datetime, words: Words) -> tuple[str, datetime]:
+    """A value with its unit as people write it, and when it was measured."""
+    if field.storage == "flag":
+        return (words("yes") if value else words("no")), at
+    return f"{words.number(value, _digits(field))} {field.unit}".strip(), at
+
+
+def _digits(field: Field) -> int:
+    """Decimals worth showing: five for places (a metre), three for counters, else two."""
+    return 5 if field.unit == "°" and field.storage == "double" else 3 if field.storage == "double" else 2
+
+
+def _event_label(kind: Kind, code: str, words: Words) -> str:
+    return next((words.of(event.label) for event in kind.events if event.code == code), code)

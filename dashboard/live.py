@@ -1,0 +1,107 @@
+"""The city as it is now: follows the worker's frames on the broker and keeps one picture per kind."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+
+import aiomqtt
+import msgspec
+import structlog
+
+from dashboard.picture import BadFrame, Picture
+from devices.frame import Frame
+
+log = structlog.get_logger(__name__)
+
+LIVE_TOPIC = "beffroi/live/#"
+LATE_S = 10.0
+"""Without a frame for this long the page says that it shows the past."""
+MAX_PAUSE_S = 10.0
+
+
+class Bell:
+    """Wakes everybody who waits; whoever took `next` before the bell rang cannot miss it."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    @property
+    def next(self) -> asyncio.Event:
+        return self._event
+
+    def ring(self) -> None:
+        self._event.set()
+        self._event = asyncio.Event()
+
+
+@dataclass(slots=True)
+class Live:
+    """Pictures by kind, and how fresh they are; times of freshness are of the machine's steady clock."""
+
+    pictures: Mapping[str, Picture]
+    bell: Bell = field(default_factory=Bell)
+    is_connected: bool = False
+    last_frame_s: float | None = None
+    bad_frames: int = 0
+    is_closing: bool = False
+
+    def close(self) -> None:
+        """The process ends: so do the streams."""
+        self.is_closing = True
+        self.bell.ring()
+
+    def age_s(self) -> float | None:
+        """Seconds since the last frame, None when there was none."""
+        return None if self.last_frame_s is None else time.monotonic() - self.last_frame_s
+
+    @property
+    def is_late(self) -> bool:
+        age_s = self.age_s()
+        return age_s is None or age_s > LATE_S
+
+    def take(self, payload: bytes) -> None:
+        """Put a frame into its picture; a bad frame is counted and changes nothing."""
+        try:
+            frame = Frame.decode(payload)
+            picture = self.pictures.get(frame.kind)
+            if picture is None:
+                raise BadFrame(f"a live frame of the unknown kind {frame.kind}")
+            changed = picture.apply(frame)
+        except (msgspec.MsgspecError, BadFrame) as error:
+            self.bad_frames += 1
+            log.warning("live frame refused", reason=str(error), refused=self.bad_frames)
+            return
+        self.last_frame_s = time.monotonic()
+        if changed:
+            self.bell.ring()
+
+
+async def follow(live: Live, mqtt_url: str) -> None:
+    """Follow the frames for ever; when the broker goes away, come back with growing pauses."""
+    parts = urlsplit(mqtt_url)
+    pause_s = 0.5
+    while True:
+        try:
+            async with aiomqtt.Client(
+                parts.hostname or "127.0.0.1",
+                parts.port or (8883 if parts.scheme == "mqtts" else 1883),
+                username=unquote(parts.username) if parts.username else None,
+                password=unquote(parts.password) if parts.password else None,
+                tls_params=aiomqtt.TLSParameters() if parts.scheme == "mqtts" else None,
+                keepalive=10,
+            ) as client:
+                await client.subscribe(LIVE_TOPIC, qos=0)
+                live.is_connected, pause_s = True, 0.5
+                log.info("follows the live frames", broker=parts.hostname)
+                async for message in client.messages:
+                    if isinstance(message.payload, bytes):
+                        live.take(message.payload)
+        except aiomqtt.MqttError as error:
+            if live.is_connected or pause_s == 0.5:
+                log.warning("lost the broker, trying again", reason=str(error))
+        live.is_connected = False
+        live.bell.ring()
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, MAX_PAUSE_S)

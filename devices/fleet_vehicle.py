@@ -1,0 +1,150 @@
+"""Municipal vehicles and buses: where they are and how they are, on duty only. Pure.
+
+Privacy (CNIL, deliberation 2015-165): off duty a position is not kept, only that the vehicle went off duty.
+No rule on speeding: an employer may not process it.
+"""
+
+import numpy as np
+
+from devices.kind import Column, DeviceType, Event, Field, Kind, Mask, Text, flag, rule
+
+
+def vehicle_period_s(ignition: Column, speed_kmh: Column) -> Column:
+    """10 s while moving, 5 min with the ignition off (our default), 60 s while idling."""
+    return np.where(ignition == 0, 300.0, np.where(speed_kmh > 3, 10.0, 60.0))
+
+
+def parked(ignition: Column) -> Mask:
+    """Ignition off."""
+    return ignition == 0
+
+
+def off_duty(on_duty: Column) -> Mask:
+    """Told to be off duty; a vehicle that says nothing of it is on duty."""
+    return on_duty == 0
+
+
+@rule(
+    type="vehicle",
+    title=Text("Boîtier de géolocalisation muet", "Tracker silent"),
+    priority=3,
+    source="ignition on and no fix for more than 600 s (Traccar's default)",
+    fires_on=({"ignition": 1, "silence_s": 700},),
+    silent_on=({"ignition": 0, "silence_s": 700}, {"ignition": 1, "silence_s": 30}),
+)
+def tracker_silent(ignition: Column, silence_s: Column, *, max_silence_s: float = 600.0) -> Mask:
+    """The ignition is on but no message came for ten minutes."""
+    return (ignition != 0) & (silence_s > max_silence_s)
+
+
+@rule(
+    type="vehicle",
+    title=Text("Déplacement contact coupé", "Moved with ignition off"),
+    priority=2,
+    hold_s=30,
+    calm_s=120,
+    source="Traccar's tow alarm; 5 km/h for 30 s: our default",
+    fires_on=({"ignition": 0, "speed_kmh": 22},),
+    silent_on=({"ignition": 1, "speed_kmh": 22}, {"ignition": 0, "speed_kmh": 0}),
+)
+def moved_without_ignition(ignition: Column, speed_kmh: Column, *, min_speed_kmh: float = 5.0) -> Mask:
+    """The vehicle moves with the ignition off: towed or stolen."""
+    return (ignition == 0) & (speed_kmh > min_speed_kmh)
+
+
+@rule(
+    type="vehicle",
+    title=Text("Moteur tournant à l'arrêt", "Long idling"),
+    priority=3,
+    hold_s=600,
+    optional=("pto",),
+    source="10 min under 3 km/h: our default",
+    fires_on=({"ignition": 1, "speed_kmh": 0}, {"ignition": 1, "speed_kmh": 1, "pto": 0}),
+    silent_on=({"ignition": 1, "speed_kmh": 30}, {"ignition": 1, "speed_kmh": 0, "pto": 1}),
+)
+def long_idling(ignition: Column, speed_kmh: Column, pto: Column, *, max_speed_kmh: float = 3.0) -> Mask:
+    """The engine runs at rest for ten minutes with no tool in use."""
+    return (ignition == 1) & (speed_kmh < max_speed_kmh) & ~(pto == 1)
+
+
+@rule(
+    type="vehicle",
+    title=Text("Batterie faible", "Low vehicle battery"),
+    priority=3,
+    hold_s=1800,
+    source="11.8 V for 30 min: our default",
+    fires_on=({"battery_v": 11.2},),
+    silent_on=({"battery_v": 12.6}, {"battery_v": 24.5}),
+)
+def battery_low(battery_v: Column, *, min_v: float = 11.8) -> Mask:
+    """The vehicle's battery stays under 11.8 V."""
+    return battery_v < min_v
+
+
+@rule(
+    type="vehicle",
+    title=Text("Appel de détresse", "SOS"),
+    priority=1,
+    source="Traccar's SOS alarm",
+    fires_on=({"sos": 1},),
+    silent_on=({"sos": 0},),
+)
+def sos(sos: Column) -> Mask:
+    """The driver asks for help."""
+    return sos == 1
+
+
+KIND = Kind(
+    name="fleet_vehicle",
+    label=Text("Véhicules", "Vehicles"),
+    types=(DeviceType("vehicle", Text("Véhicule", "Vehicle"), "arrow", vehicle_period_s, parked),),
+    fields=(
+        Field("lat", Text("Latitude", "Latitude"), "°", -90, 90, "double"),
+        Field("lon", Text("Longitude", "Longitude"), "°", -180, 180, "double"),
+        Field("speed_kmh", Text("Vitesse", "Speed"), "km/h", 0, 400),
+        Field("course_deg", Text("Cap", "Course"), "°", 0, 360),
+        Field("odometer_m", Text("Compteur kilométrique", "Odometer"), "m", 0, 1e10, "double"),
+        Field("hdop", Text("Précision GPS", "HDOP"), "", 0, 1_000),
+        Field("battery_v", Text("Tension batterie", "Battery voltage"), "V", 0, 100),
+        flag("ignition", Text("Contact", "Ignition")),
+        flag("on_duty", Text("En service", "On duty")),
+        flag("pto", Text("Prise de force", "Power take-off")),
+        flag("doors_open", Text("Portes ouvertes", "Doors open")),
+        flag("sos", Text("Appel de détresse", "SOS")),
+    ),
+    events=(
+        Event("door_opened", Text("Portes ouvertes", "Doors opened")),
+        Event("door_closed", Text("Portes fermées", "Doors closed")),
+        Event("stop_due", Text("Arrêt imminent", "Stop ahead")),
+        Event("stop_near", Text("Entrée dans la zone de l'arrêt", "Entered stop area")),
+        Event("stop_arrived", Text("Arrivée à l'arrêt", "Arrived at stop")),
+        Event("stop_waiting", Text("Attente à l'arrêt", "Waiting at stop")),
+        Event("stop_ready", Text("Prêt à partir", "Ready to leave stop")),
+        Event("stop_left", Text("Départ de l'arrêt", "Left stop")),
+        Event("stop_passed", Text("Arrêt passé sans arrêt", "Passed stop")),
+        Event("priority_asked", Text("Priorité aux feux demandée", "Signal priority asked")),
+        Event("priority_answered", Text("Réponse à la demande de priorité", "Signal priority answered")),
+        Event("driver_on", Text("Conducteur connecté", "Driver signed on")),
+        Event("driver_off", Text("Conducteur déconnecté", "Driver signed off")),
+        Event("block_on", Text("Service voiture pris", "Vehicle block taken")),
+        Event("block_off", Text("Service voiture quitté", "Vehicle block left")),
+        Event("signed_on", Text("Début de course", "Journey signed on")),
+        Event("signed_off", Text("Fin de course", "Journey signed off")),
+        Event("on_duty", Text("En service", "On duty")),
+        Event("off_duty", Text("Hors service", "Off duty")),
+    ),
+    withheld=off_duty,
+    withheld_event="off_duty",
+    rules=(tracker_silent, moved_without_ignition, long_idling, battery_low, sos),
+    examples={
+        "vehicle": {
+            "ts": "2026-11-23T08:00:00Z",
+            "lat": 47.322,
+            "lon": 5.041,
+            "speed_kmh": 31.0,
+            "course_deg": 84.0,
+            "ignition": True,
+            "on_duty": True,
+        }
+    },
+)

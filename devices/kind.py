@@ -1,0 +1,264 @@
+"""The words in which a kind of device is declared: fields, types, events, columns and rules. Pure.
+
+A file of this folder that holds a `KIND` is a kind, and all that the hub knows of it: decoding and range
+checks, table, rules, map and page, simulator and documentation are derived from that one declaration.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from functools import cache, cached_property
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Column = NDArray[np.float64]
+"""One value per device, float64; NaN is unknown; a flag is 1 or 0."""
+Mask = NDArray[np.bool_]
+Storage = Literal["real", "double", "flag"]
+CLOCK_COLUMNS = frozenset({"silence_s", "overdue_periods"})
+"""Columns that every tick renews: seconds since a device last spoke, and the same in its expected periods."""
+
+
+class Text(NamedTuple):
+    """A text for people, in the hub's languages."""
+
+    fr: str
+    en: str
+
+
+class State(IntEnum):
+    """What a device shows on the map, worst last; the live frames carry the number."""
+
+    UNKNOWN = 0
+    RESTING = 1
+    """A planned state that is no fault: a lamp by day, a parked vehicle."""
+    NORMAL = 2
+    SILENT = 3
+    FAULT_P3 = 4
+    FAULT_P2 = 5
+    FAULT_P1 = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What a device measures or tells. A value outside `low` to `high` puts the reading into quarantine."""
+
+    name: str
+    label: Text
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    storage: Storage = "real"
+    types: tuple[str, ...] = ()
+    """The device types that report it; all when empty."""
+
+
+def flag(name: str, label: Text, types: tuple[str, ...] = ()) -> Field:
+    """A yes or no, sent as true, false, 1 or 0."""
+    return Field(name, label, low=0, high=1, storage="flag", types=types)
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """What the registry says of a device and no message does: a column that rules can read."""
+
+    name: str
+    label: Text
+    unit: str = ""
+    default: float = np.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happens and is no state: kept in the event table under its code."""
+
+    code: str
+    label: Text
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Formula:
+    """A function of columns: its parameters name the columns it reads, its keywords are thresholds."""
+
+    function: Callable[..., Any]
+    columns: tuple[str, ...]
+    thresholds: Mapping[str, float]
+
+    @staticmethod
+    @cache
+    def of(function: Callable[..., Any]) -> "Formula":
+        """The formula that a function is."""
+        parameters = inspect.signature(function).parameters.values()
+        return Formula(
+            function,
+            tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD),
+            {p.name: float(p.default) for p in parameters if p.kind is p.KEYWORD_ONLY},
+        )
+
+    def __call__(self, columns: Mapping[str, Column], thresholds: Mapping[str, float] | None = None) -> Any:
+        """Evaluate over columns of equal length, shape (n,)."""
+        arguments = [columns[name] for name in self.columns]
+        return self.function(*arguments, **{**self.thresholds, **(thresholds or {})})
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceType:
+    """One sort of device within a kind: a lamp, a feeder, a cabinet."""
+
+    name: str
+    label: Text
+    symbol: str
+    """Shape on the map: dot, square, diamond, triangle or arrow."""
+    expected_period_s: Callable[..., Column]
+    """How often it should speak, as a function of its columns."""
+    resting: Callable[..., Mask] | None = None
+    """Where true, its state is planned rest."""
+    parent: str | None = None
+    """The device type that it hangs from, if any."""
+
+
+Sample = Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """When a device is at fault: a pure condition over columns, with its hold, its clearing and its text.
+
+    Fires when the condition has held for `hold_s` of event time, clears when `clear` (or the contrary of the
+    condition) has held for `calm_s`. A device of which a column is unknown neither fires nor clears; but columns in
+    `optional` may be missing for good, and of those in `any_of` one is enough (not every feeder has a breaker contact).
+    """
+
+    code: str
+    type: str
+    condition: Formula
+    title: Text
+    priority: int
+    help: str
+    hold_s: float = 0.0
+    calm_s: float = 0.0
+    optional: tuple[str, ...] = ()
+    any_of: tuple[str, ...] = ()
+    explained_by: tuple[str, ...] = ()
+    """Codes of an ancestor's (or gateway's) open incident that already explain this one."""
+    source: str = ""
+    fires_on: tuple[Sample, ...] = ()
+    silent_on: tuple[Sample, ...] = ()
+    clear: Formula | None = None
+
+    def clears(self, function: Callable[..., Mask]) -> "Rule":
+        """This rule with a clearing condition of its own."""
+        return replace(self, clear=Formula.of(function))
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that the rule reads, each once."""
+        return tuple(dict.fromkeys(self.condition.columns + (self.clear.columns if self.clear else ())))
+
+    @property
+    def is_timed(self) -> bool:
+        """Does it depend on the wall clock or on other devices, so that every tick must evaluate it?"""
+        return any(name in CLOCK_COLUMNS or name.startswith("children__") for name in self.columns)
+
+    @property
+    def is_silence(self) -> bool:
+        """Does it speak of a device that does not?"""
+        return not CLOCK_COLUMNS.isdisjoint(self.condition.columns)
+
+
+def rule(
+    *,
+    type: str,
+    title: Text,
+    priority: int,
+    hold_s: float = 0.0,
+    calm_s: float = 0.0,
+    optional: tuple[str, ...] = (),
+    any_of: tuple[str, ...] = (),
+    explained_by: tuple[str, ...] = (),
+    source: str = "",
+    fires_on: tuple[Sample, ...],
+    silent_on: tuple[Sample, ...],
+) -> Callable[[Callable[..., Mask]], Rule]:
+    """Make a rule of a condition (decorator): its name is the code, its docstring the help.
+
+    `priority` has RSMP's meaning: 1 now, 2 next shift, 3 next planned round. `source` says where the numbers come
+    from; a default of our own says so.
+    """
+
+    def declare(function: Callable[..., Mask]) -> Rule:
+        return Rule(
+            code=function.__name__,
+            type=type,
+            condition=Formula.of(function),
+            title=title,
+            priority=priority,
+            help=inspect.getdoc(function) or "",
+            hold_s=hold_s,
+            calm_s=calm_s,
+            optional=optional,
+            any_of=any_of,
+            explained_by=explained_by,
+            source=source,
+            fires_on=fires_on,
+            silent_on=silent_on,
+        )
+
+    return declare
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """Everything that the hub knows of one kind of device."""
+
+    name: str
+    label: Text
+    types: tuple[DeviceType, ...]
+    fields: tuple[Field, ...]
+    rules: tuple[Rule, ...]
+    attributes: tuple[Attribute, ...] = ()
+    events: tuple[Event, ...] = ()
+    derived: tuple[Formula, ...] = ()
+    """More columns, computed from the others, that group rules can read of their children."""
+    withheld: Callable[..., Mask] | None = None
+    """Readings that privacy forbids to keep: a function of columns of readings."""
+    withheld_event: str | None = None
+    """The event kept in place of a withheld reading."""
+    examples: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """One example payload per device type."""
+
+    def field_index(self, name: str) -> int:
+        return self.field_names.index(name)
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        return tuple(f.name for f in self.fields)
+
+    @property
+    def is_mobile(self) -> bool:
+        """Do its devices tell where they are?"""
+        return {"lat", "lon"} <= set(self.field_names)
+
+    def type(self, name: str) -> DeviceType:
+        """The device type of that name; KeyError when there is none."""
+        return {t.name: t for t in self.types}[name]
+
+    def rule(self, code: str) -> Rule:
+        """The rule of that code; KeyError when there is none."""
+        return {r.code: r for r in self.rules}[code]
+
+
+@cache
+def kinds() -> Mapping[str, Kind]:
+    """Every declared kind by name: the files of this folder that hold a `KIND`."""
+    found = {}
+    for module_info in pkgutil.iter_modules(__import__("devices").__path__):
+        kind = getattr(importlib.import_module(f"devices.{module_info.name}"), "KIND", None)
+        if isinstance(kind, Kind):
+            found[kind.name] = kind
+    return found

@@ -1,0 +1,137 @@
+"""The command line: `beffroi COMMAND`. What a command does is in hub/commands, loaded when it is called."""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from hub import journal
+from hub.errors import BadSetting, BeffroiError
+from hub.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The command centre of a city.")
+devices_app = typer.Typer(no_args_is_help=True, help="The registry of devices.")
+accounts_app = typer.Typer(no_args_is_help=True, help="Accounts on the broker.")
+log_app = typer.Typer(no_args_is_help=True, help="The log of raw messages.")
+app.add_typer(devices_app, name="devices")
+app.add_typer(accounts_app, name="accounts")
+app.add_typer(log_app, name="log")
+
+
+def main() -> None:
+    """Run a command; an error of ours is one sentence and an exit code."""
+    try:
+        app()
+    except BeffroiError as error:
+        sys.stderr.write(f"beffroi: {error}\n")
+        sys.exit(error.exit_code)
+
+
+def command(name: str) -> Any:
+    """The module of a command."""
+    return importlib.import_module(f"hub.commands.{name}")
+
+
+def read_settings() -> Settings:
+    """The settings of this run; BadSetting names the first that is wrong."""
+    known = {f"BEFFROI_{name.upper()}" for name in Settings.model_fields}
+    for name in os.environ:
+        if name.startswith("BEFFROI_") and not name.startswith("BEFFROI_TEST_") and name not in known:
+            raise BadSetting(f"{name} is no setting; docs/operating.md lists them")
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise BadSetting(_first_fault(error)) from error
+    except ValueError as error:  # JSON or TOML that cannot be read
+        raise BadSetting(f"the settings cannot be read: {error}") from error
+    journal.configure(settings.log_format)
+    return settings
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    name = f"BEFFROI_{'.'.join(path).upper()}" if path[:1] and path[0] in Settings.model_fields else ".".join(path)
+    if first["type"] == "extra_forbidden":
+        return f"{name} in beffroi.toml is no setting; docs/operating.md lists them"
+    told = "" if first["type"] == "missing" else f" {str(first['input'])[:80]!r}"
+    return f"{name}{told} is wrong: {first['msg'].removeprefix('Value error, ')}"
+
+
+# The hub and its processes
+
+
+@app.command()
+def up(
+    simulate: Annotated[bool, typer.Option(help="Run the simulated city too.")] = True,
+    speed: Annotated[float, typer.Option(help="Hub time per real time.", min=1, max=60)] = 1.0,
+) -> None:
+    """Set everything up and run the whole hub until Ctrl-C."""
+    importlib.import_module("hub.up").up(read_settings(), simulate=simulate, speed=speed)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the present schema and make the operator's account."""
+    command("migrate").run(read_settings())
+
+
+@app.command()
+def intake() -> None:
+    """Receive messages from the sources into the log."""
+    command("intake").run(read_settings())
+
+
+@app.command()
+def worker() -> None:
+    """Evaluate the rules and store the readings."""
+    command("worker").run(read_settings())
+
+
+@app.command()
+def telealert() -> None:
+    """Turn transitions into incidents and notifications."""
+    command("telealert").run(read_settings())
+
+
+@app.command()
+def serve() -> None:
+    """Serve the page."""
+    command("serve").run(read_settings())
+
+
+# Tools
+
+
+@devices_app.command("import")
+def import_devices(file: Annotated[Path, typer.Argument(help="YAML or CSV, told by its ending.")]) -> None:
+    """Add or change devices from a file. Good rows go in; bad ones are named, and the exit code is 1."""
+    raise typer.Exit(min(command("devices").import_file(read_settings(), file), 1))
+
+
+@accounts_app.command("add")
+def add_account(
+    name: Annotated[str, typer.Argument(help="The account's name.")],
+    prefixes: Annotated[
+        list[str], typer.Argument(help="Topics it may publish under, such as city/dijon/street_lighting.")
+    ],
+) -> None:
+    """Make an account on the embedded broker, or replace it. Prints its password, once."""
+    settings = read_settings()
+    if settings.mqtt_url:
+        raise BadSetting("BEFFROI_MQTT_URL names a broker of your own: make its accounts there")
+    typer.echo(importlib.import_module("hub.runtime.mosquitto").add_account(settings, name, prefixes))
+
+
+@log_app.command("adopt")
+def adopt_log(reader: Annotated[str, typer.Argument(help="store or telealert.")]) -> None:
+    """Make a reader go on in a new log; what it had not read of the old one is lost."""
+    typer.echo(command("log").adopt_log(read_settings(), reader))
+
+
+if __name__ == "__main__":
+    main()

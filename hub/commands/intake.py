@@ -1,0 +1,21 @@
+"""`beffroi intake`: from the sources into the log."""
+
+import signal
+import threading
+
+from hub.secrets import Secrets, mqtt_url
+from hub.settings import Settings
+from ingest import intake
+from ingest.log import LogWriter
+from ingest.sources import all_sources
+
+
+def run(settings: Settings) -> None:
+    """Receive until SIGTERM or Ctrl-C."""
+    secrets = Secrets.of(settings.home)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    sources = [(source, source.url or mqtt_url(settings, secrets)) for source in all_sources(settings.sources)]
+    with LogWriter(settings.home / "log") as log:
+        intake.run(log, sources, settings.the_clock, stopping)

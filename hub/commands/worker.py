@@ -1,0 +1,34 @@
+"""`beffroi worker`: the rules and the store."""
+
+import asyncio
+
+from hub.commands.stopping import run_until_signal
+from hub.mqtt import client_arguments
+from hub.secrets import Secrets, database_url, mqtt_url
+from hub.settings import Settings
+from ingest.live import Live
+from ingest.log import LogWriter
+from ingest.sources import all_sources, readers
+from ingest.worker import Worker, load_city, open_log
+
+
+def run(settings: Settings) -> None:
+    """Work until SIGTERM or Ctrl-C."""
+
+    async def work(stopping: asyncio.Event) -> None:
+        secrets = Secrets.of(settings.home)
+        url, clock = database_url(settings, secrets), settings.the_clock
+        with LogWriter(settings.home / "transitions") as transitions:
+            worker = Worker(
+                home=settings.home,
+                log=await open_log(settings.home / "log"),
+                transitions=transitions,
+                codecs=readers(all_sources(settings.sources)),
+                database_url=url,
+                clock=clock,
+                live=Live(client_arguments(mqtt_url(settings, secrets)), clock),
+                city=await load_city(url),
+            )
+            await worker.run(stopping)
+
+    run_until_signal(work)

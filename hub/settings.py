@@ -1,0 +1,125 @@
+"""Settings: read once from the environment (BEFFROI_*) and beffroi.toml, then passed down; of ours it knows the clock only."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from hub.clock import Clock
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _one_of_schemes(url: str, *schemes: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in schemes or not parts.hostname:
+        raise ValueError(f"must look like {schemes[0]}://user:password@host:port")
+    return url
+
+
+class Source(BaseModel):
+    """Where messages come from: a broker, topic filters and the codec that reads them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,40}$")]
+    codec: str = "native"
+    topics: tuple[str, ...] = Field(min_length=1)
+    url: str | None = None
+    """mqtt:// or mqtts:// with user and password if any; the hub's own broker when absent."""
+    commune: str = "dijon"
+    """The commune of devices whose topic does not carry one."""
+    ca_file: Path | None = None
+    """Certificates that may sign the broker's, instead of the machine's."""
+    keep_session: bool = True
+    """False for public brokers, which keep no session for a stranger."""
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, url: str | None) -> str | None:
+        return url and _one_of_schemes(url, "mqtt", "mqtts")
+
+
+class Settings(BaseSettings):
+    """What a city can set; every field is BEFFROI_ and its name in capitals, or a key of beffroi.toml."""
+
+    model_config = SettingsConfigDict(env_prefix="BEFFROI_", frozen=True, extra="forbid", toml_file="beffroi.toml")
+
+    home: Path = Path(".beffroi")
+    """Everything that the hub writes on this machine: runtime, log, checkpoints, secrets."""
+    runtime: Path | None = None
+    """Where the embedded servers' programs are; `runtime` in the home when absent."""
+    database_url: str | None = None
+    """A running TimescaleDB; the embedded one when absent."""
+    mqtt_url: str | None = None
+    """A running broker; the embedded one when absent."""
+    host: str = "127.0.0.1"
+    """Address that the page listens on."""
+    http_port: Port = 8080
+    mqtt_host: str = "127.0.0.1"
+    """Address that the embedded broker listens on."""
+    mqtt_port: Port = 1883
+    postgres_port: Port = 5433
+    sources: tuple[Source, ...] = ()
+    """Sources beside the hub's own three (native, HSL feed and wmbusmeters on its own broker)."""
+    city: Path = Path("simulators/cities/dijon")
+    timezone: str = "Europe/Paris"
+    language: Literal["fr", "en"] = "fr"
+    """Language of notifications and of a first visit."""
+    notify_urls: Annotated[tuple[str, ...], NoDecode] = ()
+    """Apprise URLs, comma separated; a file in the home when absent."""
+    notify_priority: Annotated[int, Field(ge=1, le=3)] = 2
+    """Incidents of this priority or higher (1 is the highest) call at once; the rest wait for the morning list."""
+    page_url: str | None = None
+    """Address of the page as people reach it, for links in notifications."""
+    clock: str | None = None
+    """`real_us:hub_us:speed`; set by `beffroi up --speed`, for its processes."""
+    log_format: Literal["console", "json"] = "console"
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url(cls, url: str | None) -> str | None:
+        return url and _one_of_schemes(url, "postgresql", "postgres")
+
+    @field_validator("mqtt_url")
+    @classmethod
+    def _mqtt_url(cls, url: str | None) -> str | None:
+        return url and _one_of_schemes(url, "mqtt", "mqtts")
+
+    @field_validator("notify_urls", mode="before")
+    @classmethod
+    def _split(cls, urls: object) -> object:
+        return tuple(filter(None, map(str.strip, urls.split(",")))) if isinstance(urls, str) else urls
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @field_validator("clock")
+    @classmethod
+    def _clock(cls, clock: str | None) -> str | None:
+        return clock and str(Clock.parse(clock))
+
+    @property
+    def the_clock(self) -> Clock:
+        """The clock that every process of this hub reads."""
+        return Clock.parse(self.clock) if self.clock else Clock()
+
+    @property
+    def runtime_dir(self) -> Path:
+        return self.runtime or self.home / "runtime"

@@ -1,0 +1,1 @@
+"""From the broker to columns: intake, the log, codecs, decoding and the worker's straight line."""

@@ -1,0 +1,63 @@
+"""The rules' checkpoint: the boards' state and how far they had read, in one file replaced at once."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rules.board import Board
+
+NUMBERS = "device_no"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """State by kind: arrays by name, with the device numbers they are of."""
+
+    log_id: UUID
+    next_offset: int
+    """First message that the state has not seen."""
+    next_transition: int
+    """First transition that came after the state."""
+    state: Mapping[str, Mapping[str, NDArray[np.generic]]]
+
+    def restore(self, board: Board) -> None:
+        """Put what the checkpoint knows of a board's devices on it."""
+        if (state := self.state.get(board.kind.name)) is not None:
+            board.take_over(state[NUMBERS].astype(np.int32), state)
+
+
+def save(path: Path, boards: Mapping[str, Board], *, log_id: UUID, next_offset: int, next_transition: int) -> None:
+    """Replace the checkpoint; after a crash the old or the new one is there, whole."""
+    arrays: dict[str, NDArray[np.generic]] = {
+        "log_id": np.array(str(log_id)),
+        "next_offset": np.array(next_offset),
+        "next_transition": np.array(next_transition),
+    }
+    for kind, board in boards.items():
+        arrays[f"{kind}/{NUMBERS}"] = board.device_no
+        arrays |= {f"{kind}/{name}": array for name, array in board.arrays()}
+    made = path.with_suffix(".new")
+    with made.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    made.rename(path)
+
+
+def load(path: Path) -> Checkpoint | None:
+    """The last checkpoint, None when there is none yet."""
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        arrays = dict(file)
+    state: dict[str, dict[str, NDArray[np.generic]]] = {}
+    for name, array in arrays.items():
+        kind, _, rest = name.partition("/")
+        if rest:
+            state.setdefault(kind, {})[rest] = array
+    return Checkpoint(UUID(str(arrays["log_id"])), int(arrays["next_offset"]), int(arrays["next_transition"]), state)

@@ -1,0 +1,1 @@
+"""Formats of messages, one file each. Pure."""

@@ -1,0 +1,85 @@
+"""What every codec gives back: what was heard of a device, or why not. Pure."""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from typing import Literal, Protocol
+
+import msgspec
+
+from devices.kind import Kind
+
+Reason = Literal[
+    "invalid_json",
+    "wrong_topic",
+    "wrong_type",
+    "unknown_kind",
+    "unknown_event",
+    "unknown_source",
+    "out_of_range",
+    "no_identity",
+    "too_large",
+    "unsupported",
+    "conflict",
+]
+WHOLE = -1
+"""The part number of a message as a whole."""
+
+
+class Heard(msgspec.Struct, frozen=True, gc=False):
+    """One reading, event or announcement of one device."""
+
+    part: int
+    """Place in the message's array, from 0."""
+    commune: str
+    kind: str
+    id: str
+    ts_us: int | None
+    """Event time in microseconds since 1970, None when the device told none."""
+    values: tuple[float | None, ...]
+    """In the order of the kind's fields; None is unknown."""
+    event: str | None = None
+    rest: dict[str, object] | None = None
+    """What the kind does not declare."""
+    announced: dict[str, object] | None = None
+    """What the device says of itself, to be commissioned."""
+
+
+class Reject(msgspec.Struct, frozen=True, gc=False):
+    """A message, or a part of one, that goes into quarantine."""
+
+    part: int
+    reason: Reason
+    detail: str
+    """A sentence for a person."""
+    payload: bytes | None = None
+    """The rejected part; None when it is the whole payload."""
+
+
+class Codec(Protocol):
+    """One format of messages: whom a topic speaks of, and how a payload becomes readings."""
+
+    name: str
+
+    def address(self, topic: str, commune: str) -> tuple[str, str] | None:
+        """The (commune, kind) that a topic speaks of, where the topic alone tells it."""
+
+    def decode(self, topic: str, payload: bytes, commune: str) -> list[Heard | Reject]:
+        """Read a message; `commune` is the source's, for formats that carry none. Never raises."""
+
+
+def in_order(kind: Kind, fields: Mapping[str, float | None]) -> tuple[float | None, ...]:
+    """Values by field name, as the tuple that `Heard` wants."""
+    return tuple(fields.get(name) for name in kind.field_names)
+
+
+@cache
+def codecs() -> Mapping[str, Codec]:
+    """Every codec by name: the files of this folder that hold a `CODEC`."""
+    found = {}
+    for module_info in pkgutil.iter_modules(__import__("ingest.codecs", fromlist=["codecs"]).__path__):
+        codec: Codec | None = getattr(importlib.import_module(f"ingest.codecs.{module_info.name}"), "CODEC", None)
+        if codec is not None:
+            found[codec.name] = codec
+    return found

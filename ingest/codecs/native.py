@@ -1,0 +1,191 @@
+"""The hub's own format: `city/{commune}/{kind}/{device}/telemetry`, JSON with the kind's field names. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache, lru_cache
+from typing import Any
+
+import msgspec
+
+from devices.kind import Kind, kinds
+from hub.clock import to_us
+from ingest.codecs.codec import WHOLE, Heard, Reject
+
+HEARD_SUFFIXES = ("telemetry", "batch", "state", "config")
+COMMAND_SUFFIXES = ("cmd", "cmd_ack")
+IDENTITY = re.compile(r"[^/+#\x00-\x1f\x7f]{1,64}")
+SECONDS_END = 100_000_000_000
+"""A `ts` under this is in seconds, not milliseconds (in milliseconds it would be March 1973)."""
+
+Ts = int | float | datetime | None
+_MESSAGE = re.compile(r"Expected `([^`]+)`(?:, got `([^`]+)`)?(?: - at `\$(?:\[\d*\.*\])?\.?([^`]*)`)?")
+_WORDS = {"float | null": "a number", "bool | int | null": "true or false", "str | null": "a text"}
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How one kind's payloads are read: strictly and fast, or part by part."""
+
+    kind: Kind
+    events: frozenset[str]
+    payload: msgspec.json.Decoder[Any]
+    part: type[msgspec.Struct]
+    known: frozenset[str]
+
+
+class _Head(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    id: str | None = None
+    ts: Ts = None
+    event: str | None = None
+
+
+HEAD_FIELDS = len(_Head.__struct_fields__)
+
+
+@cache
+def format_of(kind: Kind) -> Format:
+    """The decoder of a kind's declared fields."""
+    fields = [(f.name, (bool | int if f.storage == "flag" else float) | None, None) for f in kind.fields]
+    part = msgspec.defstruct(kind.name, fields, bases=(_Head,), gc=False, forbid_unknown_fields=True)
+    return Format(
+        kind=kind,
+        events=frozenset(e.code for e in kind.events),
+        payload=msgspec.json.Decoder(part | list[part]),  # type: ignore[valid-type]  # made at run time
+        part=part,
+        known=frozenset(part.__struct_fields__),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    commune: str
+    kind: Kind
+    id: str
+    suffix: str
+
+
+@lru_cache(maxsize=200_000)
+def parse_topic(topic: str) -> Address | Reject | None:
+    """Whom a topic speaks of; None for commands, which are not readings."""
+    levels = topic.split("/")
+    if len(levels) != 5 or levels[0] != "city":
+        return Reject(WHOLE, "wrong_topic", f"{topic[:200]}: a topic is city/commune/kind/device/telemetry")
+    _, commune, kind_name, device_id, suffix = levels
+    if suffix in COMMAND_SUFFIXES:
+        return None
+    if suffix not in HEARD_SUFFIXES:
+        return Reject(WHOLE, "wrong_topic", f"{suffix}: the last level is one of {', '.join(HEARD_SUFFIXES)}")
+    if not (IDENTITY.fullmatch(commune) and IDENTITY.fullmatch(device_id)):
+        return Reject(WHOLE, "wrong_topic", "commune and device are 1 to 64 printable characters")
+    kind = kinds().get(kind_name)
+    if kind is None:
+        return Reject(WHOLE, "unknown_kind", f"{kind_name}: the kinds are {', '.join(sorted(kinds()))}")
+    return Address(commune, kind, device_id, suffix)
+
+
+def event_time_us(ts: Ts) -> int | None:
+    """A device's `ts` (RFC 3339, or milliseconds or seconds since 1970) in microseconds since 1970."""
+    if ts is None:
+        return None
+    if isinstance(ts, datetime):
+        return to_us(ts) if ts.tzinfo else None
+    scale = 1_000 if abs(ts) >= SECONDS_END else 1_000_000
+    microseconds = ts * scale
+    return int(microseconds) if abs(microseconds) < 2**62 else None
+
+
+class Native:
+    """The codec of the hub's own topics."""
+
+    name = "native"
+
+    def address(self, topic: str, commune: str) -> tuple[str, str] | None:
+        address = parse_topic(topic)
+        return (address.commune, address.kind.name) if isinstance(address, Address) else None
+
+    def decode(self, topic: str, payload: bytes, commune: str) -> list[Heard | Reject]:
+        address = parse_topic(topic)
+        if address is None or (isinstance(address, Address) and not payload):
+            return []  # a command, or a retained message being cleared
+        if isinstance(address, Reject):
+            return [address]
+        if address.suffix == "config":
+            return [_announcement(address, payload)]
+        format_ = format_of(address.kind)
+        try:
+            found = format_.payload.decode(payload)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return _slowly(address, format_, payload)
+        parts = found if type(found) is list else (found,)
+        return [_heard(address, format_, number, part, None) for number, part in enumerate(parts)]
+
+
+def _heard(address: Address, format_: Format, number: int, part: Any, rest: dict[str, object] | None) -> Heard | Reject:
+    device_id = address.id
+    if address.suffix == "batch":
+        if part.id is None or not IDENTITY.fullmatch(part.id):
+            return _reject(number, "no_identity", 'an element of a batch needs its device in "id"', part)
+        device_id = part.id
+    if part.event is not None and part.event not in format_.events:
+        return _reject(number, "unknown_event", f"{part.event[:100]!r} is not an event of {address.kind.name}", part)
+    values = msgspec.structs.astuple(part)[HEAD_FIELDS:]
+    return Heard(
+        number,
+        address.commune,
+        address.kind.name,
+        device_id,
+        event_time_us(part.ts),
+        values,
+        part.event,
+        rest,
+    )
+
+
+def _announcement(address: Address, payload: bytes) -> Heard | Reject:
+    try:
+        announced = msgspec.json.decode(payload, type=dict[str, object])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return Reject(WHOLE, "invalid_json", f"config is a JSON object: {error}")
+    nothing = (None,) * len(address.kind.fields)
+    return Heard(0, address.commune, address.kind.name, address.id, None, nothing, announced=announced)
+
+
+def _slowly(address: Address, format_: Format, payload: bytes) -> list[Heard | Reject]:
+    """Part by part, so that one bad element disturbs no other and what is not declared is kept."""
+    try:
+        found = msgspec.json.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return [Reject(WHOLE, "invalid_json", f"not JSON in UTF-8 (NaN and Infinity are not JSON): {error}")]
+    if isinstance(found, list):
+        return [_one(address, format_, number, part) for number, part in enumerate(found)]
+    return [_one(address, format_, WHOLE, found)]
+
+
+def _one(address: Address, format_: Format, number: int, found: object) -> Heard | Reject:
+    if not isinstance(found, Mapping):
+        return _reject(number, "wrong_type", f"expected a JSON object, found {type(found).__name__}", found)
+    rest = {name: value for name, value in found.items() if name not in format_.known}
+    declared = {name: value for name, value in found.items() if name in format_.known}
+    try:
+        part = msgspec.convert(declared, format_.part)
+    except msgspec.ValidationError as error:
+        return _reject(number, "wrong_type", _explain(str(error)), found)
+    return _heard(address, format_, max(number, 0), part, rest or None)
+
+
+def _reject(number: int, reason: Any, detail: str, part: object) -> Reject:
+    return Reject(number, reason, detail, None if number == WHOLE else msgspec.json.encode(part))
+
+
+def _explain(error: str) -> str:
+    """msgspec's words in ours."""
+    match = _MESSAGE.search(error)
+    if not match:
+        return error
+    expected, got, field = match.groups()
+    return f"{field or 'payload'}: expected {_WORDS.get(expected, expected)}, found {got or 'something else'}"
+
+
+CODEC = Native()

@@ -1,0 +1,207 @@
+"""Decoding: messages of the log become columns per kind, events, announcements and rejects. Pure."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.kind import Column, Field, Formula, Kind, Mask, kinds
+from devices.readings import UNKNOWN, Announced, Decoded, Happened, Key, Readings, Rejected
+from hub.clock import SECOND_US
+from ingest.codecs.codec import WHOLE, Codec, Heard, Reject
+from ingest.log import Flag, Message
+
+EARLIEST_US = 946_684_800 * SECOND_US
+"""2000-01-01: a device clock before it is unset."""
+AHEAD_US = 86_400 * SECOND_US
+"""A clock more than a day ahead is impossible; less is kept as told."""
+_POSITION = re.compile(rb'("(?:lat|lon|long|latitude|longitude)"\s*:\s*)[^,}\]]+')
+
+
+@dataclass(slots=True)
+class Rows:
+    """Readings of one kind while they are gathered."""
+
+    messages: list[Message]
+    heard: list[Heard]
+
+
+Directory = Mapping[Key, int]
+Codecs = Callable[[str], tuple[Codec, str] | None]
+"""Source name to its codec and commune; None when the source is not in the settings."""
+
+
+def decode(messages: Sequence[Message], codecs: Codecs, directory: Directory) -> Decoded:
+    """Decode a stretch of the log, not empty; the flow is: codec, columns, checks, privacy."""
+    rows: dict[str, Rows] = {}
+    events: list[Happened] = []
+    announcements: list[Announced] = []
+    rejected: list[Rejected] = []
+    duplicates = whole = 0
+    for message in messages:
+        if message.flags & Flag.DUPLICATE:
+            duplicates += 1
+            continue
+        for found in _decoded(message, codecs):
+            if type(found) is Reject:
+                rejected.append(_rejected(message, found, codecs))
+                whole += found.part == WHOLE
+            elif type(found) is Heard:
+                _sort_in(message, found, rows, events, announcements)
+    readings, quarantined, withheld, total = [], sum(r.part != WHOLE for r in rejected), 0, 0
+    total += quarantined
+    for name, gathered in rows.items():
+        columns = _columns(kinds()[name], gathered, directory)
+        total += len(columns)
+        columns, bad = _in_range(columns, gathered, codecs)
+        columns, hidden = _withhold(columns, gathered, events)
+        rejected += bad
+        quarantined += len(bad)
+        withheld += hidden
+        if len(columns):
+            readings.append(columns)
+    counts = {
+        "messages": len(messages),
+        "messages_decoded": len(messages) - whole - duplicates,
+        "messages_quarantined": whole,
+        "messages_duplicate": duplicates,
+        "readings": total,
+        "readings_quarantined": quarantined,
+        "readings_withheld": withheld,
+    }
+    next_offset = messages[-1].offset + 1
+    return Decoded(messages[0].offset, next_offset, readings, events, announcements, rejected, messages, counts)
+
+
+def _decoded(message: Message, codecs: Codecs) -> Iterable[Heard | Reject]:
+    source = codecs(message.source)
+    if source is None:
+        return (Reject(WHOLE, "unknown_source", f"{message.source}: no such source in the settings"),)
+    codec, commune = source
+    return codec.decode(message.topic, message.payload, commune)
+
+
+def _rejected(message: Message, reject: Reject, codecs: Codecs) -> Rejected:
+    payload = message.payload if reject.payload is None else reject.payload
+    if _may_hold_positions(message, codecs):
+        payload = _POSITION.sub(rb"\1null", payload)
+    return Rejected(
+        message.offset,
+        reject.part,
+        message.received_us,
+        message.source,
+        message.topic.encode(),
+        payload,
+        reject.reason,
+        reject.detail,
+    )
+
+
+def _may_hold_positions(message: Message, codecs: Codecs) -> bool:
+    """Does it speak of something that moves? The quarantine keeps no positions of those."""
+    source = codecs(message.source)
+    address = source[0].address(message.topic, source[1]) if source else None
+    return address is not None and kinds()[address[1]].is_mobile
+
+
+def _sort_in(
+    message: Message,
+    heard: Heard,
+    rows: dict[str, Rows],
+    events: list[Happened],
+    announcements: list[Announced],
+) -> None:
+    """An announcement, an event, a reading, or an event with its reading."""
+    key = (heard.commune, heard.kind, heard.id)
+    if heard.announced is not None:
+        announcements.append(Announced(key, message.received_us, heard.announced))
+        return
+    measured = any(value is not None for value in heard.values)
+    if heard.event is not None:
+        ts_us, flagged = _event_time(heard.ts_us, message.received_us)
+        events.append(Happened(key, ts_us, message.received_us, heard.event, flagged, heard.rest))
+    if measured or heard.event is None:
+        gathered = rows.setdefault(heard.kind, Rows([], []))
+        gathered.messages.append(message)
+        gathered.heard.append(heard)
+
+
+def _event_time(ts_us: int | None, received_us: int) -> tuple[int, bool]:
+    """The time of an event, and whether it is the time of reception because the device's was impossible."""
+    if ts_us is None or not EARLIEST_US <= ts_us <= received_us + AHEAD_US:
+        return received_us, True
+    return ts_us, False
+
+
+def _columns(kind: Kind, rows: Rows, directory: Directory) -> Readings:
+    heard, messages = rows.heard, rows.messages
+    keys = [(h.commune, h.kind, h.id) for h in heard]
+    device_no = np.array([directory.get(key, UNKNOWN) for key in keys], np.int64)
+    received_us = np.array([m.received_us for m in messages], np.int64)
+    told_us = np.array([h.ts_us or 0 for h in heard], np.int64)
+    time_flagged = (told_us < EARLIEST_US) | (told_us > received_us + AHEAD_US)
+    values = np.array([h.values for h in heard], np.float64).T
+    return Readings(
+        kind=kind,
+        offset=np.array([m.offset for m in messages], np.int64),
+        part=np.array([h.part for h in heard], np.int32),
+        device_no=device_no,
+        ts_us=np.where(time_flagged, received_us, told_us),
+        received_us=received_us,
+        time_flagged=time_flagged,
+        replayed=np.array([m.flags & Flag.REPLAY for m in messages], bool),
+        values=np.ascontiguousarray(values),
+        rest={row: h.rest for row, h in enumerate(heard) if h.rest},
+        strangers={int(row): keys[row] for row in np.flatnonzero(device_no == UNKNOWN)},
+    )
+
+
+def _in_range(readings: Readings, rows: Rows, codecs: Codecs) -> tuple[Readings, list[Rejected]]:
+    """The readings whose every value is possible, and the others, each with a sentence."""
+    low = np.array([-np.inf if f.low is None else f.low for f in readings.kind.fields])[:, None]
+    high = np.array([np.inf if f.high is None else f.high for f in readings.kind.fields])[:, None]
+    wrong = (readings.values < low) | (readings.values > high) | np.isinf(readings.values)
+    bad: Mask = np.logical_or.reduce(wrong, axis=0)
+    if not bad.any():
+        return readings, []
+    rejected = [
+        _rejected(rows.messages[row], _out_of_range(readings.kind, rows.heard[row], wrong[:, row]), codecs)
+        for row in np.flatnonzero(bad)
+    ]
+    kept: Mask = ~bad
+    rows.heard = [h for h, keep in zip(rows.heard, kept, strict=True) if keep]
+    return readings.where(kept), rejected
+
+
+def _out_of_range(kind: Kind, heard: Heard, wrong: NDArray[np.bool_]) -> Reject:
+    index = int(np.flatnonzero(wrong)[0])
+    field = kind.fields[index]
+    detail = f"{field.name} is {heard.values[index]:g}, {_limits(field)}"
+    told = {f.name: value for f, value in zip(kind.fields, heard.values, strict=True) if value is not None}
+    payload = msgspec.json.encode({"id": heard.id, "ts_us": heard.ts_us, **told, **(heard.rest or {})})
+    return Reject(heard.part, "out_of_range", detail, payload)
+
+
+def _limits(field: Field) -> str:
+    if field.low is None or field.high is None:
+        return "not a finite number"
+    return f"outside {field.low:g} to {field.high:g} {field.unit}".rstrip()
+
+
+def _withhold(readings: Readings, rows: Rows, events: list[Happened]) -> tuple[Readings, int]:
+    """Drop what privacy forbids to keep; only the event that says so stays."""
+    kind = readings.kind
+    if kind.withheld is None or not len(readings):
+        return readings, 0
+    columns: dict[str, Column] = dict(zip(kind.field_names, readings.values, strict=True))
+    hidden: Mask = Formula.of(kind.withheld)(columns)
+    for row in np.flatnonzero(hidden):
+        h = rows.heard[row]
+        ts_us, received_us = int(readings.ts_us[row]), int(readings.received_us[row])
+        flagged = bool(readings.time_flagged[row])
+        if kind.withheld_event:
+            events.append(Happened((h.commune, h.kind, h.id), ts_us, received_us, kind.withheld_event, flagged, None))
+    return readings.where(~hidden), int(hidden.sum())

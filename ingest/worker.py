@@ -1,0 +1,306 @@
+"""The worker: reads the log twice, once for the rules and once for the store.
+
+    log ─▶ decode ─▶ boards ─▶ transitions log ─▶ tele-alert      (rules_line: never waits for the database)
+      └──▶ (the same decoding) ─▶ COPY, offset in one transaction  (store_line: catches up from the log)
+
+Each line has its own offset. The store's is a row of the database; the rules' is in their checkpoint, and what they
+told after it is in the transitions log, which is their commit record: after a crash the stretch between is read
+again without telling anything twice.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+from msgspec.structs import replace
+
+from devices.readings import Decoded, Key
+from devices.registry import Registry
+from devices.transition import Transition
+from hub.clock import Clock
+from hub.errors import DatabaseUnavailable
+from ingest import checkpoint
+from ingest.codecs.codec import Codec
+from ingest.decode import decode
+from ingest.live import Live
+from ingest.log import LogReader, LogWriter, Message, trim
+from rules.board import Board, blank_boards
+from rules.evaluate import apply, mark, tick
+from store import registry as store_registry
+from store.database import connect
+from store.readers import claim, offsets
+from store.write import Writer
+
+logger = structlog.get_logger("worker")
+
+STORE, TELEALERT = "store", "telealert"
+BATCH_MESSAGES = 10_000
+SHARED_MESSAGES = 40_000
+"""So many decoded messages wait for the store at most; behind that it decodes them itself."""
+IDLE_S = 0.1
+TICK_S = 1.0
+CHECKPOINT_S = 30.0
+REGISTRY_S = 2.0
+TRIM_S = 60.0
+RETRY_S = 1.0
+
+
+@dataclass(slots=True)
+class City:
+    """What the worker knows of the devices: numbers by name, and the boards. Replaced when the registry changes."""
+
+    registry: Registry
+    numbers: dict[Key, int]
+    boards: dict[str, Board]
+    outdated: bool = False
+    """A stranger spoke; the registry is read again soon."""
+
+    @classmethod
+    def of(cls, registry: Registry) -> "City":
+        return cls(registry, registry.numbers(), blank_boards(registry))
+
+    def renew(self, registry: Registry) -> None:
+        """Take a newer registry over, keeping the state of the devices."""
+        boards = blank_boards(registry)
+        for name, board in boards.items():
+            if (old := self.boards.get(name)) is not None:
+                board.take_over(old.device_no, dict(old.arrays()))
+        self.registry, self.numbers, self.outdated = registry, registry.numbers(), False
+        self.boards.update(boards)
+
+
+@dataclass(slots=True)
+class Shared:
+    """Decoded stretches that the rules have seen and the store has not."""
+
+    by_offset: dict[int, Decoded] = field(default_factory=dict)
+    messages: int = 0
+
+    def put(self, decoded: Decoded) -> None:
+        if self.messages < SHARED_MESSAGES:
+            self.by_offset[decoded.first_offset] = decoded
+            self.messages += len(decoded.messages)
+
+    def take(self, offset: int) -> Decoded | None:
+        """The stretch that begins at `offset`, if it waits here; what lies before is forgotten."""
+        for first in [first for first in self.by_offset if first < offset]:
+            self.messages -= len(self.by_offset.pop(first).messages)
+        decoded = self.by_offset.pop(offset, None)
+        if decoded is not None:
+            self.messages -= len(decoded.messages)
+        return decoded
+
+
+@dataclass(slots=True)
+class Worker:
+    """The two lines and what they share. `database_url` names the store; `live` shows the boards."""
+
+    home: Path
+    log: LogReader
+    transitions: LogWriter
+    codecs: dict[str, tuple[Codec, str]]
+    database_url: str
+    clock: Clock
+    live: Live
+    city: City
+    shared: Shared = field(default_factory=Shared)
+    rules_offset: int = 0
+    store_offset: int = 0
+    checkpointed_offset: int = 0
+    watched_since_us: int | None = None
+    """Hub time since which the rules are at the head of the log; silence is counted from then."""
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until told to stop; whatever line fails stops the worker."""
+        self.restore()
+        lines = (self.rules_line(), self.store_line(), self.registry_line(), self.live.run(self.city.boards))
+        tasks: list[asyncio.Task[object]] = [asyncio.create_task(line) for line in lines]
+        tasks.append(asyncio.create_task(stopping.wait()))
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self.save()
+
+    # Rules
+
+    async def rules_line(self) -> None:
+        """Straight from the log to the transitions."""
+        loop = asyncio.get_running_loop()
+        tick_at = checkpoint_at = loop.time()
+        while True:
+            messages = self.log.read(self.rules_offset, BATCH_MESSAGES)
+            told: list[Transition] = []
+            if messages:
+                decoded = self.decode(messages)
+                told += self.evaluate(decoded)
+                self.rules_offset = decoded.next_offset
+                self.shared.put(decoded)
+            at_head = self.rules_offset >= self.log.next_offset
+            if at_head and loop.time() >= tick_at:
+                tick_at = loop.time() + TICK_S
+                told += self.tick()
+            self.tell(told)
+            if loop.time() >= checkpoint_at:
+                checkpoint_at = loop.time() + CHECKPOINT_S
+                self.save()
+            await asyncio.sleep(IDLE_S if at_head else 0)
+
+    def decode(self, messages: Sequence[Message]) -> Decoded:
+        return decode(messages, self.codecs.get, self.city.numbers)
+
+    def evaluate(self, decoded: Decoded) -> list[Transition]:
+        now_us = self.clock.now_us()
+        told: list[Transition] = []
+        for readings in decoded.readings:
+            board = self.city.boards[readings.kind.name]
+            told += apply(board, readings, now_us=now_us, watched_since_us=self.watched_since_us or now_us)
+        return told
+
+    def tick(self) -> list[Transition]:
+        now_us = self.clock.now_us()
+        if self.watched_since_us is None:
+            self.watched_since_us = now_us
+            logger.info("the rules are at the head of the log", offset=self.rules_offset)
+        boards, since_us = self.city.boards.values(), self.watched_since_us
+        return [told for board in boards for told in tick(board, now_us=now_us, watched_since_us=since_us)]
+
+    def tell(self, told: Sequence[Transition]) -> None:
+        """Make transitions durable, then public."""
+        if not told:
+            return
+        now_us = self.clock.now_us()
+        told = [replace(transition, read_to=self.rules_offset) for transition in told]
+        self.transitions.append([Message(0, now_us, "rules", t.topic, t.encode()) for t in told])
+        self.live.tell(told)
+
+    def save(self) -> None:
+        checkpoint.save(
+            self.home / "rules.npz",
+            self.city.boards,
+            log_id=self.log.log_id,
+            next_offset=self.rules_offset,
+            next_transition=self.transitions.next_offset,
+        )
+        self.checkpointed_offset = self.rules_offset
+
+    def restore(self) -> None:
+        """Go on where the rules were: checkpoint, then the log up to where transitions were told, silently."""
+        saved = checkpoint.load(self.home / "rules.npz")
+        self.rules_offset = self.log.first_offset
+        next_transition = 0
+        if saved is not None:
+            for board in self.city.boards.values():
+                saved.restore(board)
+            next_transition = saved.next_transition
+            if saved.log_id == self.log.log_id:
+                self.rules_offset = saved.next_offset
+        told = self._told_since(next_transition)
+        read_to = max((t.read_to for t in told), default=0)
+        while self.rules_offset < read_to:
+            messages = self.log.read(self.rules_offset, BATCH_MESSAGES)[: read_to - self.rules_offset]
+            self.evaluate(self.decode(messages))
+            self.rules_offset += len(messages)
+        for board in self.city.boards.values():
+            mark(board, [t for t in told if t.kind == board.kind.name])
+        self.checkpointed_offset = self.rules_offset
+        logger.info("the rules go on", offset=self.rules_offset, told_since_checkpoint=len(told))
+
+    def _told_since(self, next_transition: int) -> list[Transition]:
+        reader = LogReader(self.transitions.folder)
+        told: list[Transition] = []
+        offset = max(next_transition, reader.first_offset)
+        while messages := reader.read(offset, BATCH_MESSAGES):
+            told += [Transition.decode(m.payload) for m in messages]
+            offset = messages[-1].offset + 1
+        reader.close()
+        return told
+
+    # Store
+
+    async def store_line(self) -> None:
+        """From the log into the database; waits and goes on when the database is away."""
+        away = False
+        while True:
+            try:
+                async with connect(self.database_url) as connection:
+                    self.store_offset = await claim(connection, STORE, self.log.log_id)
+                    await connection.commit()
+                    logger.info("the store goes on", offset=self.store_offset)
+                    away = False
+                    await self._store(Writer(connection, STORE, self.log.log_id))
+            except DatabaseUnavailable as error:
+                if not away:
+                    logger.warning("the database is away; readings wait in the log", why=str(error))
+                away = True
+                await asyncio.sleep(RETRY_S)
+
+    async def _store(self, writer: Writer) -> None:
+        while True:
+            decoded = self.shared.take(self.store_offset) or self._behind()
+            if decoded is None:
+                await asyncio.sleep(IDLE_S / 2)
+                continue
+            met = await writer.write(decoded, self.city.numbers, self.clock.now())
+            if met:
+                self.city.numbers.update(met)
+                self.city.outdated = True
+            self.store_offset = decoded.next_offset
+
+    def _behind(self) -> Decoded | None:
+        """What the store has to decode itself, None when it is where the rules are."""
+        if self.store_offset >= self.rules_offset:
+            return None
+        messages = self.log.read(self.store_offset, BATCH_MESSAGES)
+        return self.decode(messages) if messages else None
+
+    # Registry
+
+    async def registry_line(self) -> None:
+        """Follow the registry, and trim the logs behind their readers."""
+        loop = asyncio.get_running_loop()
+        trim_at = loop.time() + TRIM_S
+        while True:
+            try:
+                async with connect(self.database_url, autocommit=True) as connection:
+                    while True:
+                        await asyncio.sleep(REGISTRY_S)
+                        version = await store_registry.version(connection)
+                        if self.city.outdated or version != self.city.registry.version:
+                            self.city.renew(await store_registry.load(connection))
+                            logger.info("the registry changed", devices=len(self.city.registry))
+                        if loop.time() >= trim_at:
+                            trim_at = loop.time() + TRIM_S
+                            self.trim(await offsets(connection))
+            except DatabaseUnavailable:
+                await asyncio.sleep(RETRY_S)
+
+    def trim(self, offsets: dict[str, int]) -> None:
+        """Forget what every reader has read."""
+        trim(self.log.folder, min(offsets.get(STORE, 0), self.checkpointed_offset))
+        trim(self.transitions.folder, offsets.get(TELEALERT, 0))
+
+
+async def load_city(database_url: str) -> City:
+    """The registry as the worker starts with it; waits for the database."""
+    while True:
+        try:
+            async with connect(database_url, autocommit=True) as connection:
+                return City.of(await store_registry.load(connection))
+        except DatabaseUnavailable as error:
+            logger.warning("waiting for the database to read the registry", why=str(error))
+            await asyncio.sleep(RETRY_S)
+
+
+async def open_log(folder: Path) -> LogReader:
+    """The log, once intake has made it."""
+    while not (folder / "head").exists():
+        logger.info("waiting for intake to make the log", folder=str(folder))
+        await asyncio.sleep(RETRY_S)
+    return LogReader(folder)

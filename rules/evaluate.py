@@ -1,0 +1,146 @@
+"""Evaluation: readings change the board, and rules on what changed give transitions. Pure.
+
+Readings of one device are applied one after the other in the order of the log, as rounds over all devices, so that
+it does not matter how the log is cut into batches. A reading that is older than its device's newest never rewinds it.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.kind import Mask, Rule
+from devices.readings import Readings
+from devices.transition import Action, Explanation, Quiet, Transition
+from hub.clock import SECOND_US
+from rules.board import Board, Rows, Times, View, is_known
+from rules.life import Outcome, live, rounds
+
+PAGE_WITHIN_US = 86_400 * SECOND_US
+"""A fault that is told more than a day after it happened is recorded and calls nobody (our default)."""
+
+
+def apply(board: Board, readings: Readings, *, now_us: int, watched_since_us: int) -> list[Transition]:
+    """Put readings of the board's kind on it and evaluate their devices' rules."""
+    row = board.rows(readings.device_no)
+    transitions: list[Transition] = []
+    on_board = np.flatnonzero(row >= 0)
+    place = rounds(row[on_board])
+    for number in range(int(place.max(initial=-1)) + 1):
+        entries = on_board[place == number]
+        transitions += _apply_round(board, readings, entries, row[entries], now_us, watched_since_us)
+    return transitions
+
+
+def _apply_round(
+    board: Board, readings: Readings, entries: Rows, rows: Rows, now_us: int, watched_since_us: int
+) -> list[Transition]:
+    """One reading per device at most."""
+    received_us = readings.received_us[entries]
+    board.heard_us[rows] = np.maximum(board.heard_us[rows], received_us)
+    # A clock that runs ahead must not make later readings look late.
+    ts_us = np.minimum(readings.ts_us[entries], received_us)
+    newer = ts_us > board.last_us[rows]
+    entries, rows, ts_us, received_us = entries[newer], rows[newer], ts_us[newer], received_us[newer]
+    board.last_us[rows] = ts_us
+    board.replayed[rows] = readings.replayed[entries]
+    told = readings.values[:, entries]
+    board.values[:, rows] = np.where(np.isnan(told), board.values[:, rows], told)
+
+    is_late = received_us - ts_us > PAGE_WITHIN_US
+    watched = board.commissioned[rows]
+    transitions: list[Transition] = []
+    for rule in board.kind.rules:
+        here = watched & (board.type[rows] == board.type_index(rule.type))
+        if here.any():
+            view = View(board, rows[here], now_us, watched_since_us)
+            # A timed rule lives in hub time, by readings and by ticks alike.
+            at_us = np.full(int(here.sum()), now_us) if rule.is_timed else ts_us[here]
+            transitions += _evaluate(rule, view, at_us, is_late[here])
+    return transitions
+
+
+def tick(board: Board, *, now_us: int, watched_since_us: int) -> list[Transition]:
+    """Evaluate the rules that depend on the clock or on other devices, on every device."""
+    transitions: list[Transition] = []
+    for rule in board.kind.rules:
+        if rule.is_timed and len(rows := board.rows_of(rule)):
+            view = View(board, rows, now_us, watched_since_us)
+            transitions += _evaluate(rule, view, np.full(len(rows), now_us), np.zeros(len(rows), bool))
+    return transitions
+
+
+def _evaluate(rule: Rule, view: View, ts_us: Times, is_late: Mask) -> list[Transition]:
+    board, rows = view.board, view.rows
+    bad: Mask = rule.condition(view)
+    good: Mask = rule.clear(view) if rule.clear else ~bad
+    is_replayed = board.replayed[rows] | _has_replayed_child(rule, view)
+    outcome = live(
+        board.lives[rule.code],
+        rows,
+        bad=bad,
+        good=good,
+        known=is_known(rule.columns, view, optional=rule.optional, any_of=rule.any_of),
+        ts_us=ts_us,
+        worth_a_call=~is_replayed & ~is_late,
+        hold_us=int(rule.hold_s * SECOND_US),
+        calm_us=int(rule.calm_s * SECOND_US),
+    )
+    return list(_told(rule, view, ts_us, outcome, is_replayed, is_late))
+
+
+def _has_replayed_child(rule: Rule, view: View) -> Mask:
+    """Rows of a group rule of which a child's newest reading was replayed."""
+    board = view.board
+    if not any(name.startswith("children__") for name in rule.columns) or not board.replayed.any():
+        return np.zeros(len(view.rows), bool)
+    parents = board.parent[board.replayed & (board.parent >= 0)]
+    return np.isin(view.rows, parents)
+
+
+def _told(
+    rule: Rule, view: View, ts_us: Times, outcome: Outcome, is_replayed: Mask, is_late: Mask
+) -> Iterator[Transition]:
+    """The transitions of what changed; few, so one by one."""
+    changed = outcome.fired | outcome.confirmed | outcome.cleared
+    if not changed.any():
+        return
+    columns = {name: view[name] for name in rule.columns}
+    device_no = view.board.device_no
+    for index in np.flatnonzero(changed).tolist():
+        action: Action = "clear" if outcome.cleared[index] else "fire"
+        quiet: Quiet = "replayed" if is_replayed[index] else "late" if is_late[index] else ""
+        seen = {name: _number(column[index]) for name, column in columns.items()}
+        yield Transition(
+            kind=view.board.kind.name,
+            code=rule.code,
+            device_no=int(device_no[view.rows[index]]),
+            action=action,
+            ts_us=int(ts_us[index]),
+            at_us=view.now_us,
+            priority=rule.priority,
+            quiet=quiet,
+            explanation=Explanation(seen, dict(rule.condition.thresholds), rule.hold_s),
+        )
+
+
+def _number(value: np.float64) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def mark(board: Board, transitions: Sequence[Transition]) -> None:
+    """Set which rules fire from transitions that are already durable (after a crash)."""
+    for transition in transitions:
+        row = int(board.rows(np.array([transition.device_no]))[0])
+        life = board.lives.get(transition.code)
+        if row >= 0 and life is not None:
+            life.firing[row] = transition.action == "fire"
+            life.loud[row] = transition.action == "fire" and not transition.quiet
+            if transition.action == "fire" and not life.since_us[row]:
+                life.since_us[row] = transition.ts_us
+
+
+def touched(board: Board, readings: Readings) -> NDArray[np.intp]:
+    """The rows that readings spoke of, each once."""
+    rows = np.unique(board.rows(readings.device_no))
+    return rows[rows >= 0]

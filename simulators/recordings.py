@@ -1,0 +1,132 @@
+"""Formats of recordings that can be replayed: their lines, and their event times moved to now. Pure."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from hub.clock import EPOCH, to_datetime, to_us
+
+MILLISECOND_US = 1000
+OLDEST_US = to_us(datetime(2000, 1, 1, tzinfo=UTC))
+"""A time before this is the placeholder of a device without a clock, and is left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One message of a recording; `at_us` is when it was received, None when the recording does not tell."""
+
+    at_us: int | None
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A format: how to know it, how to read a line (ValueError says why not), and where it keeps event times."""
+
+    name: str
+    is_line: Callable[[bytes], bool]
+    parse: Callable[[bytes], Recorded]
+    shift: Callable[[bytes, int, int], bytes]
+    """(payload, microseconds to add, now in microseconds) to payload, otherwise byte for byte the same."""
+
+
+def recording_of(lines: Sequence[bytes]) -> Recording | None:
+    """The format of a recording, from its first lines: the one that most of them look like."""
+    votes = [(sum(map(recording.is_line, lines)), -place) for place, recording in enumerate(RECORDINGS)]
+    best, place = max(votes)
+    return RECORDINGS[-place] if best else None
+
+
+# Messages with time and topic: `2024-05-13T05:46:06.504754Z /hfp/v2/journey/ongoing/vp/bus/... {"VP":{...}}`
+
+_STAMPED = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z) (\S.*?) (\{.*)", re.DOTALL)
+_TST = re.compile(rb'"tst":\s*"([^"]+)"')
+_TSI = re.compile(rb'("tsi":\s*)(\d+)')
+
+
+def _parse_stamped(line: bytes) -> Recorded:
+    match = _STAMPED.fullmatch(line)
+    if match is None:
+        raise ValueError("expected a time (2024-05-13T05:46:06.504754Z), a topic and a payload that starts with {")
+    received, topic, payload = match.groups()
+    if b"#" in topic or b"+" in topic:
+        raise ValueError(f"nobody can publish to topic {_text(topic)!r}: it holds a wildcard")
+    return Recorded(_instant_us(received), _text(topic), _checked(payload))
+
+
+def _shift_hfp(payload: bytes, shift_us: int, now_us: int) -> bytes:
+    """Move `tst` by whole milliseconds and `tsi`, its whole seconds, along with it (Helsinki's vehicle feed)."""
+    match = _TST.search(payload)
+    if match is None:
+        return payload
+    try:
+        old_us = _instant_us(match[1])
+    except ValueError:
+        return payload
+    new_us = old_us + round(shift_us / MILLISECOND_US) * MILLISECOND_US
+    seconds = new_us // 1_000_000 - old_us // 1_000_000
+    moved = payload[: match.start(1)] + _rfc3339(new_us, like=match[1]) + payload[match.end(1) :]
+    return _TSI.sub(lambda tsi: tsi[1] + str(int(tsi[2]) + seconds).encode(), moved, count=1)
+
+
+# What the wmbusmeters program prints: one meter's telegram a line, without topic or time of reception
+
+_TIMESTAMP = re.compile(rb'"timestamp":\s*"([^"]+)"')
+
+
+def _parse_wmbusmeters(line: bytes) -> Recorded:
+    telegram = msgspec.json.decode(_checked(line), type=dict[str, object])
+    meter = telegram.get("id")
+    if not isinstance(meter, str) or not re.fullmatch(r"[^/+#\x00-\x1f]{1,64}", meter):
+        raise ValueError('the meter\'s "id" is missing or cannot be part of a topic')
+    return Recorded(None, f"wmbusmeters/{meter}", line)
+
+
+def _shift_wmbusmeters(payload: bytes, shift_us: int, now_us: int) -> bytes:
+    """A true time of reception becomes now."""
+    match = _TIMESTAMP.search(payload)
+    try:
+        if match is None or _instant_us(match[1]) < OLDEST_US:
+            return payload
+    except ValueError:
+        return payload
+    return payload[: match.start(1)] + _rfc3339(now_us, like=match[1]) + payload[match.end(1) :]
+
+
+def _checked(payload: bytes) -> bytes:
+    try:
+        msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ValueError(f"the payload is no JSON object: {error}") from error
+    return payload
+
+
+def _text(topic: bytes) -> str:
+    try:
+        return topic.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError("the topic is not UTF-8") from error
+
+
+def _instant_us(text: bytes) -> int:
+    moment = datetime.fromisoformat(text.decode("ascii", "replace").replace("Z", "+00:00"))
+    if moment.tzinfo is None:
+        raise ValueError(f"time {text.decode()} names no zone")
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def _rfc3339(us: int, like: bytes) -> bytes:
+    """A time with as many decimals as another."""
+    decimals = len(like.split(b".")[1].rstrip(b"Z")) if b"." in like else 0
+    text = to_datetime(us).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return f"{text[: 19 + decimals + (decimals > 0)]}Z".encode()
+
+
+RECORDINGS = (
+    Recording("hsl", lambda line: bool(_STAMPED.match(line)), _parse_stamped, _shift_hfp),
+    Recording("wmbusmeters", lambda line: line.startswith(b"{"), _parse_wmbusmeters, _shift_wmbusmeters),
+)

@@ -1,0 +1,214 @@
+"""`beffroi simulate`: a whole city publishes over MQTT, on the hub's clock."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from time import monotonic, process_time
+
+import aiomqtt
+import msgspec
+import structlog
+
+from hub.clock import Clock, to_datetime
+from hub.errors import BadFile, BadSetting, BrokerUnavailable
+from simulators.broker import connected
+from simulators.city import City, make_city
+from simulators.faults import Fault, plan_faults, truth_lines
+from simulators.lighting import Lighting
+from simulators.night import Schedule
+from simulators.vehicles import Vehicles
+from simulators.water import Water
+from simulators.wire import Message
+
+CLOCK_TOPIC = "beffroi/clock"
+PACE_S = 0.25
+"""How often the fleets are asked what is due (real time)."""
+LONGEST_STEP_US = 600_000_000
+"""After a pause (a broker that was away, a machine that slept) the missed time is told in pieces of 10 min."""
+AT_ONCE = 200
+"""Publishes that wait for the broker together."""
+REPORT_EVERY_S = 10.0
+RETRY_S = 2.0
+FIRST_NIGHT = date(2025, 1, 1)
+"""The city's LED lamps were put up then: their counters begin."""
+
+log = structlog.get_logger()
+
+
+class Town:
+    """Everything in a city that talks, as one: `step` gives what is due since the last step."""
+
+    def __init__(
+        self, city: City, start_us: int, *, seed: int, faults: Sequence[Fault] = (), timezone: str = "Europe/Paris"
+    ) -> None:
+        today = to_datetime(start_us).date()
+        centre = city.communes[0]
+        schedule = Schedule.of(
+            min(FIRST_NIGHT, today - timedelta(days=400)),
+            today + timedelta(days=1500),
+            lat=centre.lat,
+            lon=centre.lon,
+            timezone=timezone,
+        )
+        self._fleets = (
+            Lighting(city, schedule, faults, start_us, seed),
+            Water(city, faults, start_us, seed),
+            Vehicles(city, start_us, seed, timezone),
+        )
+
+    def step(self, now_us: int) -> list[Message]:
+        """The messages due since the last step, in order of time."""
+        messages = [message for fleet in self._fleets for message in fleet.step(now_us)]
+        return sorted(messages, key=lambda message: message.due_us)
+
+
+async def run(
+    mqtt_url: str,
+    clock: Clock,
+    *,
+    city_dir: Path,
+    seed: int = 1,
+    scale: float = 1.0,
+    faults: Sequence[str] = (),
+    truth: Path | None = None,
+    timezone: str = "Europe/Paris",
+    stop: asyncio.Event,
+) -> None:
+    """Publish a city's messages until `stop` is set.
+
+    `faults` are orders such as `feeder_trip:1@120s+30min` (see docs/simulating.md); `truth` is a file that gets one
+    JSON line when a fault begins and one when it ends. BadSetting, BadFile or BrokerUnavailable before anything is
+    sent; later a broker that goes away is waited for and nothing is left out.
+    """
+    if not 0 < scale <= 1:
+        raise BadSetting(f"scale {scale:g}: the share of the city's devices is over 0 and at most 1")
+    city = await asyncio.to_thread(make_city, city_dir, scale=scale)
+    start_us = clock.now_us()
+    planned = plan_faults(faults, city, start_us, seed)
+    town = Town(city, start_us, seed=seed, faults=planned, timezone=timezone)
+    told = _Truth(truth, planned, city)
+    log.info(
+        "simulated city",
+        lamps=len(city.lamps),
+        meters=len(city.meters),
+        vehicles=len(city.vehicles),
+        faults=len(planned),
+    )
+    source = _Source(town, clock, start_us, told)
+    was_connected = False
+    while not stop.is_set():
+        try:
+            async with connected(mqtt_url) as broker:
+                was_connected = True
+                await _publish_all(broker, source, stop)
+        except BrokerUnavailable as error:
+            if not was_connected:
+                raise
+            log.warning("broker away, trying again", reason=str(error))
+            await _wait(stop, RETRY_S)
+
+
+class _Truth:
+    """The file that tells which faults there are."""
+
+    def __init__(self, path: Path | None, faults: Sequence[Fault], city: City) -> None:
+        self._path, self._faults, self._city = path, faults, city
+        self._until_us = -1
+        if path is not None:
+            try:
+                path.write_bytes(b"")
+            except OSError as error:
+                raise BadFile(f"{path}: the truth about faults cannot be written there: {error.strerror}") from error
+
+    def tell(self, now_us: int) -> None:
+        """Write what began or ended until now."""
+        lines = truth_lines(self._faults, self._city, self._until_us, now_us)
+        self._until_us = now_us
+        if lines and self._path is not None:
+            with self._path.open("ab") as file:
+                file.write(lines)
+
+
+class _Source:
+    """What is still to be published: unacknowledged messages of the last step first, then the next step's."""
+
+    def __init__(self, town: Town, clock: Clock, start_us: int, truth: _Truth) -> None:
+        self._town, self._clock, self._truth = town, clock, truth
+        self._done_us = start_us
+        self.waiting: list[Message] = []
+
+    def refill(self) -> bool:
+        """Step on if all was published; is there more behind the present?"""
+        now_us = self._clock.now_us()
+        if not self.waiting:
+            until_us = min(now_us, self._done_us + LONGEST_STEP_US)
+            self.waiting = self._town.step(until_us)
+            self._truth.tell(until_us)
+            self._done_us = until_us
+        return self._done_us < now_us - LONGEST_STEP_US
+
+    @property
+    def hub_time(self) -> str:
+        return to_datetime(self._done_us).isoformat(timespec="seconds")
+
+
+async def _publish_all(broker: aiomqtt.Client, source: _Source, stop: asyncio.Event) -> None:
+    sent, since, cpu = 0, monotonic(), process_time()
+    while not stop.is_set():
+        is_behind = source.refill()
+        while source.waiting and not stop.is_set():
+            part = source.waiting[:AT_ONCE]
+            await asyncio.gather(*(broker.publish(m.topic, m.payload, qos=1, retain=m.retain) for m in part))
+            del source.waiting[:AT_ONCE]
+            sent += len(part)
+        if (passed := monotonic() - since) >= REPORT_EVERY_S:
+            log.info(
+                "simulating",
+                hub_time=source.hub_time,
+                messages_s=round(sent / passed, 1),
+                cpu_pct=round(100 * (process_time() - cpu) / passed),
+            )
+            sent, since, cpu = 0, monotonic(), process_time()
+        if not is_behind:
+            await _wait(stop, PACE_S)
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    """Sleep, but not longer than until `stop` is set."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+async def hub_clock(mqtt_url: str, wait_s: float = 2.0) -> Clock | None:
+    """The clock of a running hub, as it keeps it on the broker; None when there is none. BrokerUnavailable."""
+    async with connected(mqtt_url) as broker:
+        await broker.subscribe(CLOCK_TOPIC, qos=1)
+        try:
+            async with asyncio.timeout(wait_s):
+                async for message in broker.messages:
+                    return _read_clock(bytes(message.payload))
+        except TimeoutError:
+            return None
+    return None
+
+
+def _read_clock(payload: bytes) -> Clock | None:
+    try:
+        return Clock.parse(msgspec.json.decode(payload, type=dict[str, str])["clock"])
+    except (msgspec.MsgspecError, KeyError, ValueError) as error:
+        raise BadSetting(f"what the broker keeps on {CLOCK_TOPIC} is no clock: {payload[:80]!r}") from error
+
+
+def choose_clock(of_hub: Clock | None, speed: float | None, real_us: int) -> Clock:
+    """The hub's clock, or one of our own when there is no hub; BadSetting when `speed` contradicts the hub's."""
+    if of_hub is None:
+        return Clock(real_us, real_us, speed or 1.0)
+    if speed is not None and speed != of_hub.speed:
+        raise BadSetting(
+            f"the hub's clock runs at speed {of_hub.speed:g}, not {speed:g}; leave --speed out, or start the hub with "
+            f"`beffroi up --speed {speed:g}`"
+        )
+    return of_hub

@@ -1,0 +1,1 @@
+"""TimescaleDB: schema, migrations, COPY and queries. The only folder that says SQL."""

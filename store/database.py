@@ -1,0 +1,51 @@
+"""Connections to the database, with psycopg's errors translated."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from hub.errors import DatabaseUnavailable
+
+Connection = psycopg.AsyncConnection[DictRow]
+Pool = AsyncConnectionPool[Connection]
+GONE = (psycopg.OperationalError, psycopg.InterfaceError)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except GONE as error:
+        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        raise DatabaseUnavailable(f"the database does not answer: {reason}") from error
+
+
+@asynccontextmanager
+async def connect(url: str, *, autocommit: bool = False) -> AsyncIterator[Connection]:
+    """One connection whose rows are dicts; DatabaseUnavailable when it cannot be had or is lost."""
+    with _translated():
+        connection = await psycopg.AsyncConnection.connect(
+            url, autocommit=autocommit, row_factory=dict_row, connect_timeout=5, application_name="beffroi"
+        )
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+
+@asynccontextmanager
+async def pool(url: str, *, size: int = 8) -> AsyncIterator[Pool]:
+    """A pool of connections whose rows are dicts; opens without waiting for the database."""
+    arguments: dict[str, Any] = {"row_factory": dict_row, "application_name": "beffroi"}
+    made = AsyncConnectionPool(
+        url, connection_class=Connection, kwargs=arguments, min_size=1, max_size=size, open=False, timeout=10
+    )
+    await made.open(wait=False)
+    try:
+        yield made
+    finally:
+        await made.close()

@@ -1,0 +1,206 @@
+"""What the operator's page asks the database: devices, histories, incidents; runs store/queries/pages.sql."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from psycopg import sql
+from psycopg.rows import tuple_row
+
+from devices.kind import Field, Kind
+from store.database import Connection
+from store.sql import statements
+
+Row = dict[str, Any]
+CLOSED_DAYS = 7
+HISTORY_POINTS = 1000
+RECENT_READINGS = 200
+"""How many of the last readings are searched for a field's last value."""
+LIST_LIMIT = 500
+OPEN_LIMIT = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentCard:
+    """An incident as a list shows it."""
+
+    incident_no: int
+    kind: str
+    code: str
+    priority: int
+    state: str
+    quiet: str | None
+    opened_at: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    closed_at: datetime | None
+    members: int
+    """Devices whose own fault it explains now."""
+    cause_no: int
+    id: str
+    type: str | None
+    label: str | None
+    street: str | None
+    commune: str
+    lat: float | None
+    lon: float | None
+    parent_type: str | None
+    parent_label: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """One device's readings thinned to at most HISTORY_POINTS moments; values are None where nothing was said."""
+
+    at: list[datetime]
+    values: dict[str, list[float | bool | None]]
+
+
+async def ping(conn: Connection) -> None:
+    """Ask for nothing, to learn whether the database answers."""
+    await conn.execute(_statement("ping"))
+
+
+async def registry_version(conn: Connection) -> int:
+    """Rises with every change of the registry."""
+    return int((await _one(conn, "registry_version") or {"version": 0})["version"])
+
+
+async def points(conn: Connection, kind: str) -> list[tuple[int, str | None, float | None, float | None, bool]]:
+    """(device_no, type, lat, lon, is to commission) of every device of a kind, by number."""
+    async with conn.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(_statement("points"), {"kind": kind})
+        return cast(list[tuple[int, str | None, float | None, float | None, bool]], await cursor.fetchall())
+
+
+async def device(conn: Connection, device_no: int) -> Row | None:
+    """A device with its parent and gateway."""
+    return await _one(conn, "device", device_no=device_no)
+
+
+async def children(conn: Connection, device_no: int) -> list[Row]:
+    """The devices that hang from it: device_no, id, type, label (the first LIST_LIMIT)."""
+    return await _all(conn, "children", device_no=device_no, limit=LIST_LIMIT)
+
+
+async def child_count(conn: Connection, device_no: int) -> int:
+    """How many devices hang from it, or are reached through it as their gateway."""
+    return int((await _one(conn, "child_count", device_no=device_no) or {"count": 0})["count"])
+
+
+async def events(conn: Connection, device_no: int, since: datetime) -> list[Row]:
+    """ts, code, detail, time_flagged of its events, newest first (at most LIST_LIMIT)."""
+    return await _all(conn, "events", device_no=device_no, since=since, limit=LIST_LIMIT)
+
+
+async def device_incidents(conn: Connection, device_no: int, since: datetime) -> list[IncidentCard]:
+    """Incidents of which it is the cause or a member: the open ones, and those opened since."""
+    return await _cards(conn, "which_device", device_no=device_no, since=since)
+
+
+async def last_values(
+    conn: Connection, kind: Kind, device_no: int
+) -> tuple[Row | None, dict[str, tuple[Any, datetime]]]:
+    """The last reading's times, and per field the last value that is known with its time."""
+    statement = _of_kind("last_readings", kind, columns=_names(kind.fields))
+    query = await conn.execute(statement, {"device_no": device_no, "limit": RECENT_READINGS})
+    rows = await query.fetchall()
+    values: dict[str, tuple[Any, datetime]] = {}
+    for row in rows:
+        for name in kind.field_names:
+            if name not in values and row[name] is not None:
+                values[name] = (row[name], row["ts"])
+    return (rows[0] if rows else None), values
+
+
+async def history(conn: Connection, kind: Kind, device_no: int, since: datetime, until: datetime) -> History:
+    """Readings of every field between two moments, thinned by time_bucket: means of measures, last of the rest."""
+    columns = sql.SQL(", ").join(
+        sql.SQL("{} AS {}").format(_thinned(field), sql.Identifier(field.name)) for field in kind.fields
+    )
+    width = max((until - since) / HISTORY_POINTS, timedelta(seconds=1))
+    width = timedelta(seconds=-(-width // timedelta(seconds=1)))
+    values = {"device_no": device_no, "since": since, "until": until, "width": width}
+    rows = await (await conn.execute(_of_kind("history", kind, columns=columns), values)).fetchall()
+    return History([row["at"] for row in rows], {name: [row[name] for row in rows] for name in kind.field_names})
+
+
+async def log_position_access(conn: Connection, login: str, device_no: int, since: datetime, until: datetime) -> None:
+    """Record that somebody looked at where a vehicle was."""
+    values = {"login": login, "device_no": device_no, "since": since, "until": until}
+    await conn.execute(_statement("log_position_access"), values)
+
+
+async def log_positions_access(
+    conn: Connection, login: str, kinds: Iterable[str], since: datetime, until: datetime
+) -> None:
+    """Record that somebody could see where every vehicle of these kinds was (the live map)."""
+    values = {"login": login, "kinds": list(kinds), "since": since, "until": until}
+    await conn.execute(_statement("log_positions_access"), values)
+
+
+async def listen_to_incidents(conn: Connection) -> None:
+    """From now on the connection hears of incidents that change."""
+    await conn.execute(_statement("listen_to_incidents"))
+
+
+async def open_incidents(conn: Connection) -> list[IncidentCard]:
+    """Every open incident, the most urgent and then the newest first."""
+    return await _cards(conn, "which_open", limit=OPEN_LIMIT)
+
+
+async def incident_cards(conn: Connection, incident_nos: list[int]) -> list[IncidentCard]:
+    """The incidents of these numbers, open or closed."""
+    return await _cards(conn, "which_numbers", limit=len(incident_nos), incident_nos=incident_nos)
+
+
+async def closed_incidents(conn: Connection, since: datetime) -> list[IncidentCard]:
+    """Incidents closed since then, the last closed first (at most LIST_LIMIT)."""
+    return await _cards(conn, "which_closed", since=since)
+
+
+async def to_commission(conn: Connection, kind: Kind) -> list[Row]:
+    """Devices of a kind that speak and that nobody declared, with their last reading; the newest first."""
+    statement = _of_kind("to_commission", kind, columns=sql.SQL("*"))
+    query = await conn.execute(statement, {"kind": kind.name, "limit": LIST_LIMIT})
+    return await query.fetchall()
+
+
+async def count_to_commission(conn: Connection) -> int:
+    """How many devices wait to be commissioned."""
+    return int((await _one(conn, "count_to_commission") or {"count": 0})["count"])
+
+
+def _statement(name: str) -> sql.SQL:
+    return sql.SQL(statements("pages")[name])
+
+
+def _of_kind(name: str, kind: Kind, *, columns: sql.Composable) -> sql.Composed:
+    return _statement(name).format(table=sql.Identifier(kind.name), columns=columns)
+
+
+def _names(fields: Iterable[Field]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(field.name) for field in fields)
+
+
+def _thinned(field: Field) -> sql.Composed:
+    """One value for a bucket: the mean of what varies, the last of a counter, a position or a flag."""
+    column = sql.Identifier(field.name)
+    if field.storage == "real":
+        return sql.SQL("avg({})").format(column)
+    return sql.SQL("last({0}, ts) FILTER (WHERE {0} IS NOT NULL)").format(column)
+
+
+async def _all(conn: Connection, name: str, **values: object) -> list[Row]:
+    return await (await conn.execute(_statement(name), values)).fetchall()
+
+
+async def _one(conn: Connection, name: str, **values: object) -> Row | None:
+    return await (await conn.execute(_statement(name), values)).fetchone()
+
+
+async def _cards(conn: Connection, which: str, *, limit: int = LIST_LIMIT, **values: object) -> list[IncidentCard]:
+    statement = _statement("incident_cards").format(which=_statement(which))
+    rows = await (await conn.execute(statement, {"limit": limit, **values})).fetchall()
+    return [IncidentCard(**row) for row in rows]

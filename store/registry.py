@@ -1,0 +1,134 @@
+"""The registry in the database: devices are imported, met, announced, and read back as columns."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from psycopg.rows import tuple_row
+
+from devices.kind import kinds
+from devices.readings import Key
+from devices.registry import Device, Registry, introduction, sole_type
+from devices.rows import BadRow
+from store.database import Connection
+from store.jsonb import jsonb
+from store.sql import statements
+
+SQL = statements("registry")
+
+
+class ImportResult(NamedTuple):
+    """What an import did; `bad` are rows whose parent or gateway is not there."""
+
+    added: int
+    changed: int
+    unchanged: int
+    bad: list[BadRow]
+
+
+async def import_devices(connection: Connection, devices: Sequence[Device], now: datetime) -> ImportResult:
+    """Make the registry say of these devices what the file says, and commission them; others stay as they are.
+
+    In one transaction, the caller's if it has one. The same import again changes nothing.
+    """
+    async with connection.transaction():
+        await connection.execute(SQL["lock"])
+        await connection.execute(SQL["incoming"])
+        await _copy(connection, devices)
+        await connection.execute(SQL["index"])
+        await connection.execute(SQL["analyze"])
+        bad = await _remove_misplaced(connection)
+        await connection.execute(SQL["number_known"])
+        added = (await connection.execute(SQL["number_new"])).rowcount
+        await connection.execute(SQL["place"])
+        await connection.execute(SQL["add"], {"now": now})
+        changed = (await connection.execute(SQL["change"], {"now": now})).rowcount
+        await connection.execute(SQL["drop_incoming"])
+        if added or changed:
+            await connection.execute(SQL["raise_version"])
+    return ImportResult(added, changed, len(devices) - len(bad) - added - changed, sorted(bad))
+
+
+async def _copy(connection: Connection, devices: Iterable[Device]) -> None:
+    async with connection.cursor().copy(SQL["copy"]) as copy:
+        for d in devices:
+            parent_type = kinds()[d.kind].type(d.type).parent
+            attributes = jsonb(d.attributes).decode()
+            place = (d.parent, d.gateway, d.lat, d.lon, d.label, d.street, attributes)
+            await copy.write_row((d.line, d.commune, d.kind, d.id, d.type, parent_type, *place))
+
+
+async def _remove_misplaced(connection: Connection) -> list[BadRow]:
+    """Take out the rows that hang from nothing, then those that hung from them, and so on."""
+    bad: list[BadRow] = []
+    while rows := await (await connection.execute(SQL["misplaced"])).fetchall():
+        bad += [BadRow(row["line"], _misplaced(row)) for row in rows]
+    return bad
+
+
+def _misplaced(row: Mapping[str, Any]) -> str:
+    device = f"{row['type']} {row['id']!r}"
+    if row["parent"] is None or row["parent_is"] == row["parent_type"]:
+        return f"the gateway {row['gateway']!r} of {device} is neither in the file nor in the registry"
+    if not row["parent_known"]:
+        return f"the parent {row['parent']!r} of {device} is neither in the file nor in the registry"
+    found = f"a {row['parent_is']}" if row["parent_is"] else "still to commission"
+    return f"the parent of a {row['type']} is a {row['parent_type']}, but {row['parent']!r} is {found}"
+
+
+async def version(connection: Connection) -> int:
+    """Rises with every change of the registry."""
+    row = await (await connection.execute(SQL["version"])).fetchone()
+    assert row is not None
+    return int(row["version"])
+
+
+async def load(connection: Connection) -> Registry:
+    """The whole registry. Read after its version: what changes meanwhile is read again, never missed."""
+    known_version = await version(connection)
+    cursor = connection.cursor(row_factory=tuple_row, binary=True)
+    rows = await (await cursor.execute(SQL["load"])).fetchall()
+    # Decoding jsonb in psycopg's row loader takes half of the whole; as text and here, a tenth.
+    decode = msgspec.json.Decoder(dict[str, float]).decode
+    return Registry.of_rows(known_version, [(*row[:-1], decode(row[-1]) if row[-1] else None) for row in rows])
+
+
+async def register_unknown(connection: Connection, keys: Iterable[Key], now: datetime) -> dict[Key, int]:
+    """Device numbers of these, in the caller's transaction; those not yet known wait to be commissioned."""
+    met = sorted(set(keys))
+    communes, kind_names, ids = ([key[place] for key in met] for place in range(3))
+    names = {"communes": communes, "kinds": kind_names, "ids": ids}
+    types = [sole_type(kind) for kind in kind_names]
+    added = await connection.execute(SQL["register_unknown"], {**names, "types": types, "now": now})
+    if added.rowcount:
+        await connection.execute(SQL["raise_version"])
+    rows = await (await connection.execute(SQL["numbers"], names)).fetchall()
+    return {(row["commune"], row["kind"], row["id"]): row["device_no"] for row in rows}
+
+
+async def announce(connection: Connection, key: Key, announced: Mapping[str, object], now: datetime) -> None:
+    """Keep what a device says of itself, in the caller's transaction; it describes a device until commissioned."""
+    await register_unknown(connection, [key], now)
+    commune, kind, device_id = key
+    said = introduction(kind, announced)
+    row = await (
+        await connection.execute(
+            SQL["announce"],
+            {
+                "commune": commune,
+                "kind": kind,
+                "id": device_id,
+                "announced": jsonb(announced).decode(),
+                "now": now,
+                **said._asdict(),
+            },
+        )
+    ).fetchone()
+    if row is not None and row["to_commission"]:
+        await connection.execute(SQL["raise_version"])
+
+
+async def to_commission(connection: Connection) -> list[dict[str, Any]]:
+    """Devices that speak or announced themselves and that nobody declared, the newest first."""
+    return await (await connection.execute(SQL["to_commission"])).fetchall()

@@ -1,0 +1,260 @@
+"""The store's write: a decoded stretch of the log becomes rows and a moved offset, in one transaction."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import errors, sql
+from psycopg.types.json import Jsonb
+
+from devices.kind import Kind
+from devices.readings import UNKNOWN, Decoded, Key, Readings, Rejected
+from hub.clock import to_datetime, to_us
+from store import pgcopy, registry
+from store.database import Connection
+from store.jsonb import jsonb, storable
+from store.merge import conflicts_statement, merge_statement, stage_ddl
+from store.readers import advance
+from store.schema import columns
+from store.sql import statements
+
+SQL = statements("write")
+NEVER = np.iinfo(np.int64).min
+COPY_TYPE = {"real": ">f4", "double": ">f8", "flag": "u1"}
+
+
+@dataclass(slots=True)
+class Ends:
+    """The newest stored time of each device, by device number, as far as this process knows it."""
+
+    ts_us: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    known: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
+
+    def reach(self, device_no: int) -> None:
+        """Have room for a device number."""
+        if (missing := device_no + 1 - len(self.ts_us)) > 0:
+            missing = max(missing, len(self.ts_us))
+            self.ts_us = np.concatenate([self.ts_us, np.full(missing, NEVER)])
+            self.known = np.concatenate([self.known, np.zeros(missing, bool)])
+
+
+@dataclass(slots=True)
+class Writer:
+    """What one store keeps between transactions; a transaction that fails leaves it as it was."""
+
+    connection: Connection
+    name: str
+    log_id: UUID
+    ends: Ends = field(default_factory=Ends)
+
+    async def write(self, decoded: Decoded, numbers: dict[Key, int], now: datetime) -> dict[Key, int]:
+        """Store a stretch of the log and move the reader past it; returns the devices met for the first time.
+
+        `numbers` are the registry's. LogError when another process moved the reader meanwhile.
+        """
+        async with self.connection.transaction():
+            met = await self._register(decoded, numbers, now)
+            all_numbers = {**numbers, **met} if met else numbers
+            counts = Counter(decoded.counts)
+            conflicts: list[Rejected] = []
+            for readings in decoded.readings:
+                stored, rejected = await self._write_readings(_numbered(readings, met), decoded)
+                counts.update(stored)
+                conflicts += rejected
+            counts["readings_quarantined"] += len(conflicts)
+            await self._write_events(decoded, all_numbers)
+            for told in decoded.announcements:
+                await registry.announce(self.connection, told.key, told.announced, to_datetime(told.received_us))
+            await self._write_quarantine([*decoded.rejected, *conflicts])
+            await advance(
+                self.connection,
+                self.name,
+                self.log_id,
+                decoded.first_offset,
+                decoded.next_offset,
+                counts,
+                now,
+            )
+        self._remember(decoded.readings, met)
+        return met
+
+    async def _register(self, decoded: Decoded, numbers: dict[Key, int], now: datetime) -> dict[Key, int]:
+        """Number the devices that speak without being known."""
+        heard: set[Key] = set()
+        for readings in decoded.readings:
+            heard.update(readings.strangers.values())
+        heard.update(event.key for event in decoded.events)
+        heard.update(told.key for told in decoded.announcements)
+        strangers = sorted(key for key in heard if key not in numbers)
+        return await registry.register_unknown(self.connection, strangers, now) if strangers else {}
+
+    async def _write_readings(self, readings: Readings, decoded: Decoded) -> tuple[Counter[str], list[Rejected]]:
+        """COPY what is newer than its device's last row; send the rest through the staging table."""
+        readings = readings.take(np.lexsort((readings.ts_us, readings.device_no)))
+        await self._learn_ends(readings)
+        same = np.zeros(len(readings), bool)
+        same[1:] = (np.diff(readings.device_no) == 0) & (np.diff(readings.ts_us) == 0)
+        fresh = (readings.ts_us > self.ends.ts_us[readings.device_no]) & ~same
+        late = readings.where(~fresh)
+        try:
+            async with self.connection.transaction():
+                await self._copy(readings.where(fresh))
+        except errors.UniqueViolation:  # somebody else wrote in between
+            late, fresh = readings, np.zeros(len(readings), bool)
+        counts = Counter(readings_stored=int(fresh.sum()))
+        if not len(late):
+            return counts, []
+        merged, rejected = await self._merge(late, decoded)
+        return counts + merged, rejected
+
+    async def _learn_ends(self, readings: Readings) -> None:
+        """Ask the database for the newest row of devices met for the first time since the start."""
+        devices = np.unique(readings.device_no)
+        self.ends.reach(int(devices[-1]))
+        asked = devices[~self.ends.known[devices]]
+        if not len(asked):
+            return
+        statement = sql.SQL(SQL["newest"]).format(table=sql.Identifier(readings.kind.name))
+        rows = await (await self.connection.execute(statement, {"devices": asked.tolist()})).fetchall()
+        for row in rows:
+            self.ends.ts_us[row["device_no"]] = to_us(row["ts"])
+        self.ends.known[asked] = True
+
+    def _remember(self, stored: Sequence[Readings], met: dict[Key, int]) -> None:
+        for readings in stored:
+            numbered = _numbered(readings, met)
+            np.maximum.at(self.ends.ts_us, numbered.device_no, numbered.ts_us)
+
+    async def _copy(self, readings: Readings, stage: tuple[sql.Identifier, NDArray[np.int64]] | None = None) -> None:
+        """COPY into the kind's table, or into a staging table with the round of each row."""
+        if not len(readings):
+            return
+        kind = readings.kind
+        table, names, parts = sql.Identifier(kind.name), columns(kind), _copy_columns(readings)
+        if stage is not None:
+            table = stage[0]
+            names = [sql.Identifier("row"), sql.Identifier("round"), *names]
+            parts = [pgcopy.integer(np.arange(len(readings))), pgcopy.integer(stage[1]), *parts]
+        rest = {row: b"\x01" + jsonb(rest) for row, rest in readings.rest.items()}
+        statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(table, sql.SQL(", ").join(names))
+        async with self.connection.cursor().copy(statement) as copy:
+            await copy.write(pgcopy.copy_buffer(parts, rest))
+
+    async def _merge(self, late: Readings, decoded: Decoded) -> tuple[Counter[str], list[Rejected]]:
+        """Rows that may meet a stored one: stored, filling what was missing, duplicates or conflicts.
+
+        Rows of one batch with the same key go in rounds, in the order of the log.
+        """
+        kind, stage = late.kind, sql.Identifier(f"stage_{late.kind.name}")
+        rounds = _rounds(late)
+        await self.connection.execute(stage_ddl(kind))
+        await self._copy(late, (stage, rounds))
+        counts: Counter[str] = Counter()
+        rejected: list[Rejected] = []
+        for number in range(int(rounds.max()) + 1):
+            parameters = {"round": number}
+            found = await (await self.connection.execute(conflicts_statement(kind), parameters)).fetchall()
+            conflicting = [row["row"] for row in found]
+            written = await (await self.connection.execute(merge_statement(kind), parameters)).fetchall()
+            inserted = sum(row["inserted"] for row in written)
+            counts["readings_stored"] += inserted
+            counts["readings_merged"] += len(written) - inserted
+            counts["readings_duplicate"] += int((rounds == number).sum()) - len(written) - len(conflicting)
+            rejected += [_conflict(late, row, decoded) for row in conflicting]
+        await self.connection.execute(sql.SQL("TRUNCATE {}").format(stage))
+        return counts, rejected
+
+    async def _write_events(self, decoded: Decoded, numbers: dict[Key, int]) -> None:
+        rows = [
+            (
+                numbers[e.key],
+                to_datetime(e.ts_us),
+                to_datetime(e.received_us),
+                e.code,
+                e.time_flagged,
+                Jsonb(storable(e.detail)) if e.detail else None,
+            )
+            for e in decoded.events
+        ]
+        if rows:
+            await self.connection.cursor().executemany(SQL["event"], rows)
+
+    async def _write_quarantine(self, rejected: Sequence[Rejected]) -> None:
+        rows = [
+            (
+                self.log_id,
+                r.offset,
+                r.part,
+                to_datetime(r.received_us),
+                r.source,
+                r.topic,
+                r.payload,
+                r.reason,
+                storable(r.detail),
+            )
+            for r in rejected
+        ]
+        if rows:
+            await self.connection.cursor().executemany(SQL["quarantine"], rows)
+
+
+def _numbered(readings: Readings, met: dict[Key, int]) -> Readings:
+    """The readings with the numbers that their strangers were just given."""
+    if not readings.strangers:
+        return readings
+    device_no = readings.device_no.copy()
+    for row, key in readings.strangers.items():
+        if device_no[row] == UNKNOWN:
+            device_no[row] = met[key]
+    return replace(readings, device_no=device_no)
+
+
+def _copy_columns(readings: Readings) -> list[pgcopy.CopyColumn]:
+    fields = zip(readings.kind.fields, readings.values, strict=True)
+    return [
+        pgcopy.integer(readings.device_no),
+        pgcopy.timestamp(readings.ts_us),
+        pgcopy.timestamp(readings.received_us),
+        pgcopy.boolean(readings.time_flagged),
+        *(pgcopy.number(values, COPY_TYPE[f.storage]) for f, values in fields),
+    ]
+
+
+def _rounds(readings: Readings) -> NDArray[np.int64]:
+    """For rows sorted by key: how many rows of the same key come before, shape (n,)."""
+    starts = np.ones(len(readings), bool)
+    starts[1:] = (np.diff(readings.device_no) != 0) | (np.diff(readings.ts_us) != 0)
+    index = np.arange(len(readings))
+    return index - np.maximum.accumulate(np.where(starts, index, 0))
+
+
+def _conflict(readings: Readings, row: int, decoded: Decoded) -> Rejected:
+    kind, offset = readings.kind, int(readings.offset[row])
+    message = decoded.messages[offset - decoded.first_offset]
+    told = _told(kind, readings, row)
+    return Rejected(
+        offset,
+        int(readings.part[row]),
+        int(readings.received_us[row]),
+        message.source,
+        message.topic.encode(),
+        msgspec.json.encode(told),
+        "conflict",
+        f"device {readings.device_no[row]} already has other values at {to_datetime(int(readings.ts_us[row]))}",
+    )
+
+
+def _told(kind: Kind, readings: Readings, row: int) -> dict[str, object]:
+    """What a reading says, without the position of what moves."""
+    hidden = {"lat", "lon"} if kind.is_mobile else set()
+    told = {
+        name: float(value)
+        for name, value in zip(kind.field_names, readings.values[:, row], strict=True)
+        if not np.isnan(value) and name not in hidden
+    }
+    return {"ts": to_datetime(int(readings.ts_us[row])), **told, **readings.rest.get(row, {})}

@@ -1,0 +1,54 @@
+"""What tests share: the real database and the real broker, started once a run on free ports."""
+
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from hub.runtime.servers import Embedded, embedded
+from hub.settings import Settings
+from store.migrate import migrate
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def hub_settings(home: Path, **more: object) -> Settings:
+    """Settings of a hub of its own, with the programs that `make test` has unpacked."""
+    ports = {name: free_port() for name in ("http_port", "mqtt_port", "postgres_port")}
+    return Settings.model_validate({"home": home, "runtime": Path(".beffroi/runtime"), **ports, **more})
+
+
+
+
+@pytest.fixture(scope="session")
+async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Embedded]:
+    """PostgreSQL with TimescaleDB, and Mosquitto."""
+    async with embedded(hub_settings(tmp_path_factory.mktemp("servers")), test=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def database_url(servers: Embedded) -> AsyncIterator[str]:
+    """A fresh, migrated database for the tests of one file."""
+    name = f"test_{secrets.token_hex(6)}"
+    async with await psycopg.AsyncConnection.connect(servers.database_url, autocommit=True) as connection:
+        await connection.execute(f"CREATE DATABASE {name}".encode())
+        url = servers.database_url.rsplit("/", 1)[0] + f"/{name}"
+        await migrate(url)
+        yield url
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture(scope="session")
+def broker(servers: Embedded) -> Embedded:
+    """The broker: `mqtt_url` is the account of the hub, `simulator_url` that of the simulator."""
+    return servers

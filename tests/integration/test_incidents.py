@@ -1,0 +1,499 @@
+"""Tele-alert on the real log and the real database: once and only once, whoever dies; and what people then see."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from alerts.batch import READER, Desk, apply_batch
+from alerts.channels import Channel, FileChannel, NotSent
+from alerts.delivery import RETRY_AFTER_S, deliver_next
+from alerts.main import make_desk, run
+from devices.transition import Transition
+from hub.clock import Clock
+from hub.errors import LogError
+from hub.settings import Settings
+from ingest.log import LogReader, LogWriter
+from ingest.log import Message as Logged
+from store import incidents, readers
+from store.database import Connection, connect
+from tests.unit.alerts.city import PLACES, clear, fire
+
+LIMIT_S = 15.0
+CLOCK = Clock()
+EMPTY = "TRUNCATE incident, incident_member, incident_change, notification, reader, quarantine, device RESTART IDENTITY"
+ADD_DEVICE = """
+    INSERT INTO device (device_no, commune, kind, id, type, parent_no, gateway_no, street, commissioned_at)
+    OVERRIDING SYSTEM VALUE
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, CASE WHEN %s THEN now() END)
+"""
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[Connection]:
+    """A connection to a database with the small city and nothing else."""
+    async with connect(database_url, autocommit=True) as made:
+        await made.execute(f"{EMPTY} CASCADE".encode())
+        for p in PLACES:
+            row = (p.device_no, p.commune, p.kind, p.id, p.type, p.parent_no, p.gateway_no, p.street, p.commissioned)
+            await made.execute(ADD_DEVICE, row)
+        yield made
+
+
+class TransitionsLog:
+    """The real log of transitions, in a folder of the test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.writer = LogWriter(folder)
+        self.reader = LogReader(folder)
+
+    def say(self, *transitions: Transition | bytes) -> None:
+        payloads = [t if isinstance(t, bytes) else t.encode() for t in transitions]
+        self.writer.append([Logged(0, 0, "rules", "", payload) for payload in payloads])
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Any:
+    made = TransitionsLog(tmp_path / "transitions")
+    yield made
+    made.reader.close()
+    made.writer.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home", page_url="http://page")
+
+
+@pytest.fixture
+def desk(settings: Settings) -> Desk:
+    return make_desk(settings, [FileChannel(settings.home / "unused", CLOCK)])
+
+
+async def catch_up(connection: Connection, desk: Desk, log: TransitionsLog, *, limit: int = 1000) -> None:
+    """Apply what the log holds beyond the database's offset, `limit` transitions at a time."""
+    offset = await readers.claim(connection, READER, log.reader.log_id)
+    while messages := log.reader.read(offset, limit)[:limit]:
+        await apply_batch(connection, desk, CLOCK.now(), log_id=log.reader.log_id, offset=offset, messages=messages)
+        offset += len(messages)
+
+
+async def rows(connection: Connection, query: str) -> list[dict[str, Any]]:
+    return await (await connection.execute(query.encode())).fetchall()
+
+
+async def seen(connection: Connection) -> list[tuple[int, str, str, list[int]]]:
+    """Incidents with the members still at fault."""
+    found = await rows(
+        connection,
+        """SELECT cause_no, code, state, array(SELECT device_no FROM incident_member m WHERE until IS NULL
+           AND m.incident_no = i.incident_no ORDER BY 1) AS members FROM incident i ORDER BY cause_no, incident_no""",
+    )
+    return [(row["cause_no"], row["code"], row["state"], row["members"]) for row in found]
+
+
+async def story(connection: Connection, incident_no: int) -> list[str]:
+    return [row["change"] for row in await incidents.changes(connection, incident_no)]
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while not await condition():  # noqa: ASYNC110  what is waited for happens in another process
+            await asyncio.sleep(0.02)
+
+
+# --- what becomes of a storm ---
+
+
+@pytest.mark.parametrize("limit", [1, 2, 1000])
+async def test_children_fold_into_their_feeder_in_one_batch_or_many(
+    connection: Connection, desk: Desk, log: TransitionsLog, limit: int
+) -> None:
+    log.say(fire(21), fire(22), fire(31), fire(2, "feeder_out", minute=1), fire(23, minute=2), clear(22, minute=3))
+    await catch_up(connection, desk, log, limit=limit)
+    assert await seen(connection) == [
+        (2, "feeder_out", "new", [21, 23]),
+        (21, "lamp_out", "closed", []),
+        (22, "lamp_out", "closed", []),
+        (31, "lamp_out", "new", []),
+    ]
+    feeder, lamp = await incidents.open_incidents(connection)
+    assert (feeder["member_count"], feeder["device_id"], feeder["quiet"]) == (2, "feeder-2", None)
+    assert (lamp["quiet"], lamp["explanation"]["columns"]["power_w"]) == ("morning_list", 0.5)
+    (notification,) = await rows(connection, "SELECT * FROM notification")
+    assert "feeder-2, rue Monge (Dijon), 3 lampadaires, depuis" in notification["body"]
+    assert notification["body"].endswith(f"http://page/incidents/{feeder['incident_no']}")
+
+
+@pytest.mark.parametrize("limit", [1, 1000])
+async def test_lamp_still_dark_when_its_feeder_is_back_has_an_incident(
+    connection: Connection, desk: Desk, log: TransitionsLog, limit: int
+) -> None:
+    log.say(fire(2, "feeder_out"), fire(21), fire(22), clear(21, minute=4), clear(2, "feeder_out", minute=5))
+    await catch_up(connection, desk, log, limit=limit)
+    assert await seen(connection) == [(2, "feeder_out", "closed", []), (22, "lamp_out", "new", [])]
+    feeder, lamp = await rows(connection, "SELECT * FROM incident ORDER BY incident_no")
+    assert lamp["opened_at"] == feeder["opened_at"], "it is as old as its fault"
+    assert lamp["explanation"]["columns"] == {"dim_pct": 100, "power_w": 0.5}
+    members = await incidents.members(connection, feeder["incident_no"])
+    assert {(m["device_id"], m["cleared"]) for m in members} == {("lamp-21", True), ("lamp-22", False)}
+    purposes = await rows(connection, "SELECT purpose FROM notification ORDER BY 1")
+    assert [row["purpose"] for row in purposes] == ["closed", "opened"]
+
+
+async def test_what_the_rules_say_twice_counts_once(connection: Connection, desk: Desk, log: TransitionsLog) -> None:
+    """After a crash the rules may append the same transitions again, at other offsets."""
+    said = [fire(21), fire(2, "feeder_out"), fire(22), clear(22, minute=1), clear(2, "feeder_out", minute=2)]
+    log.say(*said)
+    await catch_up(connection, desk, log)
+    before = await seen(connection), await rows(connection, "SELECT * FROM incident_change ORDER BY 1")
+    log.say(*said)
+    await catch_up(connection, desk, log, limit=2)
+    assert (await seen(connection), await rows(connection, "SELECT * FROM incident_change ORDER BY 1")) == before
+
+
+async def test_replay_is_held_back_until_a_live_reading(
+    connection: Connection, desk: Desk, log: TransitionsLog
+) -> None:
+    log.say(fire(2, "feeder_out", quiet="replayed"))
+    await catch_up(connection, desk, log)
+    assert await rows(connection, "SELECT * FROM notification") == []
+    (incident,) = await incidents.open_incidents(connection)
+    assert incident["quiet"] == "replayed"
+    held_back = (await incidents.changes(connection, incident["incident_no"]))[-1]
+    assert (held_back["change"], held_back["reason"]) == ("held_back", "lecture rejouée : n'appelle personne")
+    log.say(fire(2, "feeder_out", minute=1))
+    await catch_up(connection, desk, log)
+    assert len(await rows(connection, "SELECT * FROM notification")) == 1
+    assert await story(connection, incident["incident_no"]) == ["opened", "held_back", "confirmed", "called"]
+
+
+async def test_call_that_did_not_go_out_is_taken_back_when_its_cause_is_explained(
+    connection: Connection, desk: Desk, log: TransitionsLog
+) -> None:
+    log.say(fire(2, "supply_voltage"))
+    await catch_up(connection, desk, log)
+    log.say(fire(2, "feeder_out", minute=1))
+    await catch_up(connection, desk, log)
+    titles = await rows(connection, "SELECT title FROM notification")
+    assert [row["title"] for row in titles] == ["[P1] Alerte de panne : Départ hors tension"]
+
+
+async def test_unreadable_transition_is_kept_and_the_others_count(
+    connection: Connection, desk: Desk, log: TransitionsLog
+) -> None:
+    log.say(b"{", fire(2**31), fire(21), fire(99))
+    await catch_up(connection, desk, log)
+    assert await seen(connection) == [(21, "lamp_out", "new", [])]
+    kept = await rows(connection, "SELECT log_offset, reason FROM quarantine ORDER BY log_offset")
+    assert [(row["log_offset"], row["reason"]) for row in kept] == [(0, "bad_transition"), (1, "bad_transition")]
+    (reader,) = await rows(connection, "SELECT * FROM reader")
+    assert (reader["messages"], reader["messages_decoded"], reader["messages_quarantined"]) == (4, 2, 2)
+
+
+class CountedStatements:
+    """A connection that counts what it is asked."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self.count = connection, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def execute(self, *arguments: Any) -> Any:
+        self.count += 1
+        return await self._connection.execute(*arguments)
+
+
+async def test_large_batch_takes_few_statements(connection: Connection, desk: Desk, log: TransitionsLog) -> None:
+    await connection.execute(
+        b"""INSERT INTO device (device_no, commune, kind, id, type, parent_no, commissioned_at) OVERRIDING SYSTEM VALUE
+            SELECT 1000 + n, 'dijon', 'street_lighting', 'more-' || n, 'lamp', 2 + n % 2, now()
+            FROM generate_series(1, 5000) n"""
+    )
+    lamps = [fire(1000 + n) for n in range(1, 5001)]
+    log.say(*lamps, fire(2, "feeder_out", minute=1), fire(3, "feeder_out", minute=1))
+    counted: Any = CountedStatements(connection)
+    for batch in (log.reader.read(0, 9999)[:5000], log.reader.read(5000, 9999)):
+        offset = await readers.claim(connection, READER, log.reader.log_id)
+        await apply_batch(counted, desk, CLOCK.now(), log_id=log.reader.log_id, offset=offset, messages=batch)
+    assert counted.count < 30
+    assert {(row["device_no"], row["member_count"]) for row in await incidents.open_incidents(connection)} == {
+        (2, 2500),
+        (3, 2500),
+    }
+
+
+# --- who dies, who comes twice ---
+
+TELEALERT = """
+import asyncio, sys
+from pathlib import Path
+from alerts.main import run
+from hub.clock import Clock
+from hub.settings import Settings
+from ingest.log import LogReader
+folder, url, home = sys.argv[1:]
+asyncio.run(run(transitions=LogReader(Path(folder)), database_url=url, settings=Settings(home=Path(home)),
+                clock=Clock(), stop=asyncio.Event()))
+"""
+
+
+async def start_telealert(log: TransitionsLog, database_url: str, home: Path) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", TELEALERT, str(log.folder), database_url, str(home), stdout=asyncio.subprocess.DEVNULL
+    )
+
+
+async def kill(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        process.send_signal(signal.SIGKILL)
+    await process.wait()
+
+
+async def test_killed_between_writing_and_commit_applies_once(
+    connection: Connection, database_url: str, log: TransitionsLog, tmp_path: Path
+) -> None:
+    log.say(fire(21), fire(2, "feeder_out"), fire(22))
+    async with connect(database_url) as blocker:
+        # Lamp 22 becomes a member: the offset has moved and the incidents are written when this is waited for.
+        await blocker.execute("SELECT FROM device WHERE device_no = 22 FOR UPDATE")
+        process = await start_telealert(log, database_url, tmp_path)
+
+        async def waits_with_members() -> bool:
+            waiting = (
+                "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO incident_member%'"
+            )
+            return len(await rows(connection, f"SELECT 1 {waiting}")) == 1
+
+        await until(waits_with_members)
+        await kill(process)
+        assert await seen(connection) == [], "nothing of an unfinished batch is seen"
+    process = await start_telealert(log, database_url, tmp_path)
+    notifications = tmp_path / "notifications.log"
+
+    async def sent() -> bool:
+        return len(await rows(connection, "SELECT 1 FROM notification WHERE sent_at IS NOT NULL")) == 1
+
+    await until(sent)
+    await kill(process)
+    assert [row for row in await seen(connection) if row[2] == "new"] == [(2, "feeder_out", "new", [21, 22])]
+    assert len(notifications.read_text(encoding="utf-8").splitlines()) == 1
+    (reader,) = await rows(connection, "SELECT next_offset, messages FROM reader")
+    assert reader == {"next_offset": 3, "messages": 3}
+
+
+async def test_second_telealert_stops_and_changes_nothing(
+    connection: Connection, database_url: str, desk: Desk, log: TransitionsLog
+) -> None:
+    log.say(fire(2, "feeder_out"))
+    await readers.claim(connection, READER, log.reader.log_id)
+
+    async def one() -> None:
+        async with connect(database_url, autocommit=True) as mine:
+            await apply_batch(
+                mine, desk, CLOCK.now(), log_id=log.reader.log_id, offset=0, messages=log.reader.read(0, 10)
+            )
+
+    ended = await asyncio.gather(one(), one(), return_exceptions=True)
+    assert sorted(type(end) for end in ended if end) == [LogError]
+    assert await seen(connection) == [(2, "feeder_out", "new", [])]
+
+
+async def test_database_away_is_said_once_and_nothing_is_lost(
+    connection: Connection, database_url: str, log: TransitionsLog, settings: Settings
+) -> None:
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with structlog.testing.capture_logs() as lines:
+        async with telealert(log, database_url, settings):
+            log.say(fire(2, "feeder_out"))
+            await until(lambda: _count(connection, "incident", 1))
+            await rows(connection, f"SELECT pg_terminate_backend(pid) {others}")
+            log.say(fire(3, "feeder_out"), clear(2, "feeder_out", minute=1))
+            await until(lambda: _count(connection, "notification WHERE sent_at IS NOT NULL", 3))
+    assert await seen(connection) == [(2, "feeder_out", "closed", []), (3, "feeder_out", "new", [])]
+    events = [line["event"] for line in lines]
+    assert events.count("tele-alert waits for the database; transitions wait in their log") == 1
+    assert events.count("the database is back: tele-alert goes on where it was") == 1
+
+
+@asynccontextmanager
+async def telealert(log: TransitionsLog, database_url: str, settings: Settings) -> AsyncIterator[None]:
+    """tele-alert at work in this process; its failure fails the test."""
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(
+            run(transitions=log.reader, database_url=database_url, settings=settings, clock=CLOCK, stop=stop)
+        )
+        try:
+            yield
+        finally:
+            stop.set()
+
+
+async def _count(connection: Connection, table: str, wanted: int) -> bool:
+    return len(await rows(connection, f"SELECT 1 FROM {table}")) == wanted
+
+
+# --- the outbox ---
+
+
+@dataclass(slots=True)
+class Recorder:
+    """A channel that remembers what it took, and refuses while `refuses`."""
+
+    name: str = "file"
+    refuses: bool = False
+    taken: list[str] = field(default_factory=list)
+
+    def send(self, title: str, body: str) -> None:
+        if self.refuses:
+            raise NotSent("its server refused the message with status 503")
+        self.taken.append(title)
+
+
+async def test_two_deliverers_send_each_notification_once(
+    connection: Connection, database_url: str, desk: Desk, log: TransitionsLog
+) -> None:
+    log.say(fire(2, "feeder_out"), fire(3, "feeder_out"), fire(1, "cabinet_door"))
+    await catch_up(connection, desk, log)
+    channel = Recorder()
+
+    async def drain() -> None:
+        async with connect(database_url, autocommit=True) as mine:
+            while await deliver_next(mine, channel, CLOCK):
+                pass
+
+    await asyncio.gather(drain(), drain())
+    assert len(channel.taken) == 3
+    (feeder, *_) = await incidents.open_incidents(connection)
+    assert (await story(connection, feeder["incident_no"]))[-1] == "notified"
+
+
+async def test_refused_notification_is_tried_later_and_given_up_in_the_end(
+    connection: Connection, desk: Desk, log: TransitionsLog
+) -> None:
+    log.say(fire(2, "feeder_out"))
+    await catch_up(connection, desk, log)
+    channel: Channel = Recorder(refuses=True)
+    later_us = 0
+    for wait_s in RETRY_AFTER_S:
+        clock = Clock(hub_us=later_us)
+        assert await deliver_next(connection, channel, clock)
+        assert not await deliver_next(connection, channel, clock), "it waits for its time"
+        later_us += (wait_s + 5) * 1_000_000
+    assert await deliver_next(connection, channel, Clock(hub_us=later_us))
+    (notification,) = await rows(connection, "SELECT * FROM notification")
+    assert notification["attempts"] == len(RETRY_AFTER_S) + 1
+    assert notification["failed_at"] is not None
+    assert notification["last_error"] == "its server refused the message with status 503"
+    (incident,) = await incidents.open_incidents(connection)
+    assert (await story(connection, incident["incident_no"]))[-1] == "not_notified"
+    assert not await deliver_next(connection, channel, Clock(hub_us=later_us + 10**12))
+
+
+# --- people ---
+
+
+async def test_acknowledge_is_idempotent_and_the_first_one_counts(
+    connection: Connection, database_url: str, desk: Desk, log: TransitionsLog
+) -> None:
+    log.say(fire(2, "feeder_out"))
+    await catch_up(connection, desk, log)
+    (number,) = [row["incident_no"] for row in await incidents.open_incidents(connection)]
+    now = CLOCK.now()
+    async with connect(database_url, autocommit=True) as listener:
+        await listener.execute("LISTEN beffroi_incident")
+        first = await incidents.acknowledge(connection, number, "claire", "page", now)
+        (notice,) = [notice async for notice in listener.notifies(timeout=LIMIT_S, stop_after=1)]
+        assert notice.payload == str(number)
+    again = await incidents.acknowledge(connection, number, "denis", "page", now)
+    assert first == again
+    assert again is not None
+    assert (again["state"], again["acknowledged_by"], again["acknowledged_at"]) == ("acknowledged", "claire", now)
+    assert await story(connection, number) == ["opened", "called", "acknowledged"]
+    assert await incidents.acknowledge(connection, 12345, "claire", "page", now) is None
+
+
+@pytest.mark.parametrize(
+    ("by", "state"),
+    [(("claire", 59), "new"), (("claire", 61), "acknowledged"), (("denis", 5), "acknowledged")],
+)
+async def test_acknowledgement_is_taken_back_within_a_minute_by_the_same_person(
+    connection: Connection, desk: Desk, log: TransitionsLog, by: tuple[str, int], state: str
+) -> None:
+    log.say(fire(2, "feeder_out"))
+    await catch_up(connection, desk, log)
+    (number,) = [row["incident_no"] for row in await incidents.open_incidents(connection)]
+    now = CLOCK.now()
+    await incidents.acknowledge(connection, number, "claire", "page", now)
+    login, after_s = by
+    found = await incidents.unacknowledge(connection, number, login, "page", now + timedelta(seconds=after_s))
+    assert found is not None
+    assert found["state"] == state
+    assert ("unacknowledged" in await story(connection, number)) is (state == "new")
+
+
+async def test_people_acknowledge_while_transitions_arrive(
+    connection: Connection, database_url: str, desk: Desk, log: TransitionsLog
+) -> None:
+    cycles = 30
+    said: list[Transition] = []
+    for minute in range(0, 2 * cycles, 2):
+        said += [fire(2, "feeder_out", minute=minute), fire(21, minute=minute)]
+        said += [clear(2, "feeder_out", minute=minute + 1), clear(21, minute=minute + 1)]
+    log.say(*said)
+    done = asyncio.Event()
+
+    async def people() -> int:
+        answered = 0
+        async with connect(database_url, autocommit=True) as mine:
+            while not done.is_set():
+                for row in await incidents.open_incidents(mine):
+                    found = await incidents.acknowledge(mine, row["incident_no"], "claire", "page", CLOCK.now())
+                    answered += found is not None and found["state"] == "acknowledged"
+        return answered
+
+    answering = asyncio.create_task(people())
+    await catch_up(connection, desk, log, limit=1)
+    done.set()
+    assert await answering > 0
+    closed = await rows(connection, "SELECT DISTINCT state FROM incident")
+    assert closed == [{"state": "closed"}], "an acknowledgement never opens what is over"
+    assert len(await rows(connection, "SELECT 1 FROM incident WHERE code = 'feeder_out'")) == cycles
+    acknowledged = await rows(connection, "SELECT 1 FROM incident WHERE acknowledged_by = 'claire'")
+    assert len(acknowledged) == len(
+        await rows(connection, "SELECT 1 FROM incident_change WHERE change = 'acknowledged'")
+    )
+
+
+# --- all the way ---
+
+
+async def test_from_the_log_to_the_file(
+    connection: Connection, database_url: str, log: TransitionsLog, settings: Settings
+) -> None:
+    file = settings.home / "notifications.log"
+
+    async def lines(count: int) -> Sequence[str]:
+        async def there() -> bool:
+            return file.exists() and len(file.read_text(encoding="utf-8").splitlines()) == count
+
+        await until(there)
+        return file.read_text(encoding="utf-8").splitlines()
+
+    async with telealert(log, database_url, settings):
+        log.say(fire(2, "feeder_out"), fire(21))
+        (opened,) = await lines(1)
+        assert "[P1] Alerte de panne : Départ hors tension | Départ hors tension - feeder-2, rue Monge" in opened
+        log.say(clear(21, minute=1), clear(2, "feeder_out", minute=2))
+        assert "[P1] Fin de panne" in (await lines(2))[1]

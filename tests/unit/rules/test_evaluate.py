@@ -1,0 +1,176 @@
+"""The rules' life cycle on the board, as timelines."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from devices.kind import State, kinds
+from devices.registry import Registry
+from rules.board import Board, states
+from rules.evaluate import apply, tick
+from rules.life import rounds
+from tests.readings import NOW_US, readings_of
+
+LIGHTING = kinds()["street_lighting"]
+FEEDER_NO, FIRST_LAMP_NO, LAMPS = 2, 10, 10
+
+
+def lighting_board() -> Board:
+    """A cabinet, a feeder and its ten lamps."""
+    rows = [
+        (1, "dijon", "street_lighting", "A", "cabinet", None, None, 47.3, 5.0, True, {}),
+        (2, "dijon", "street_lighting", "F", "feeder", 1, 1, 47.3, 5.0, True, {"rated_current_a": 9}),
+        *(
+            (FIRST_LAMP_NO + i, "dijon", "street_lighting", f"L{i}", "lamp", 2, 1, 47.3, 5.0, True, {"rated_power_w": 60})
+            for i in range(LAMPS)
+        ),
+        (99, "dijon", "street_lighting", "stranger", None, None, None, None, None, False, {}),
+    ]
+    return Board.of(LIGHTING, Registry.of_rows(1, rows))
+
+
+def heard(board, *rows, now=None):
+    now = max(row.get("received", row["ts"]) for row in rows) if now is None else now
+    told = apply(
+        board, readings_of("street_lighting", rows), now_us=NOW_US + int(now * 1e6), watched_since_us=NOW_US
+    )
+    return [(t.code, t.action, t.device_no, t.quiet) for t in told]
+
+
+def ticked(board, now):
+    told = tick(board, now_us=NOW_US + int(now * 1e6), watched_since_us=NOW_US)
+    return [(t.code, t.action, t.device_no) for t in told if t.code != "cabinet_silent"]  # its cabinet never speaks
+
+
+def out(no, ts, **more):
+    return {"no": no, "ts": ts, "dim_pct": 100, "power_w": 1, **more}
+
+
+def lit(no, ts, **more):
+    return {"no": no, "ts": ts, "dim_pct": 100, "power_w": 60, **more}
+
+
+def test_a_lamp_out_fires_after_its_hold_and_clears():
+    board = lighting_board()
+    assert heard(board, out(10, 0)) == []
+    assert heard(board, out(10, 300)) == []
+    assert heard(board, out(10, 900)) == [("lamp_out", "fire", 10, "")]
+    assert heard(board, out(10, 1800)) == []
+    assert heard(board, lit(10, 2700)) == [("lamp_out", "clear", 10, "")]
+
+
+def test_a_short_fault_does_not_fire():
+    board = lighting_board()
+    assert heard(board, out(10, 0), lit(10, 300), out(10, 600), out(10, 1100)) == []
+    assert heard(board, out(10, 1200)) == [("lamp_out", "fire", 10, "")]
+
+
+def test_unknown_neither_fires_nor_clears():
+    board = lighting_board()
+    heard(board, out(10, 0))
+    assert heard(board, {"no": 11, "ts": 900, "power_w": 1}, {"no": 11, "ts": 1900, "power_w": 1}) == []
+    assert heard(board, out(10, 900)) == [("lamp_out", "fire", 10, "")]
+    assert heard(board, {"no": 10, "ts": 1000, "driver_temp_c": 40}) == []
+
+
+def test_late_readings_never_rewind():
+    board = lighting_board()
+    heard(board, lit(10, 5000))
+    assert heard(board, out(10, 0, received=5001), out(10, 4000, received=5002)) == []
+    assert heard(board, lit(10, 5900)) == []
+
+
+def test_a_clock_that_ran_ahead_once_does_not_stop_the_rules():
+    board = lighting_board()
+    heard(board, lit(10, 50_000, received=0))
+    heard(board, out(10, 10))
+    assert heard(board, out(10, 700)) == [("lamp_out", "fire", 10, "")]
+
+
+def test_a_replay_is_quiet_until_a_live_reading_confirms():
+    board = lighting_board()
+    heard(board, out(10, 0, replayed=True))
+    assert heard(board, out(10, 900, replayed=True)) == [("lamp_out", "fire", 10, "replayed")]
+    assert heard(board, out(10, 1000)) == [("lamp_out", "fire", 10, "")]
+    assert heard(board, out(10, 1100)) == []
+
+
+def test_what_is_told_a_month_late_pages_nobody():
+    board = lighting_board()
+    heard(board, out(10, 0))
+    assert heard(board, out(10, 900, received=30 * 86_400)) == [("lamp_out", "fire", 10, "late")]
+
+
+def test_a_stranger_pages_nobody():
+    board = lighting_board()
+    assert heard(board, out(99, 0), out(99, 3600)) == []
+    assert states(board, board.rows(np.array([99])))[0] == State.NORMAL
+
+
+def test_a_tripped_breaker_is_one_fault_on_the_feeder():
+    board = lighting_board()
+    told = heard(board, {"no": FEEDER_NO, "ts": 0, "breaker_tripped": 1})
+    assert told == [("feeder_out", "fire", FEEDER_NO, "")]
+    assert ticked(board, 5) == []
+    assert heard(board, {"no": FEEDER_NO, "ts": 60, "breaker_tripped": 0, "contactor_closed": 0}) == [
+        ("feeder_out", "clear", FEEDER_NO, "")
+    ]
+
+
+@pytest.mark.parametrize(("dark", "fires"), [(5, False), (6, True), (10, True)])
+def test_most_lamps_dark_is_a_feeder_out(dark, fires):
+    board = lighting_board()
+    heard(board, *(out(10 + i, 0) if i < dark else lit(10 + i, 0) for i in range(LAMPS)))
+    assert ticked(board, 5) == ([("feeder_out", "fire", FEEDER_NO)] if fires else [])
+
+
+def test_silent_lamps_are_a_feeder_out_within_20_minutes_and_not_by_day():
+    board = lighting_board()
+    heard(board, *(lit(10 + i, 0) for i in range(LAMPS)))
+    assert ticked(board, 17 * 60) == []
+    assert ticked(board, 20 * 60) == [("feeder_out", "fire", FEEDER_NO)]
+    by_day = lighting_board()
+    heard(by_day, *({"no": 10 + i, "ts": 0, "dim_pct": 0, "power_w": 0} for i in range(LAMPS)))
+    assert ticked(by_day, 20 * 60) == []
+
+
+def test_silence_is_counted_in_periods_of_the_state():
+    board = lighting_board()
+    heard(board, lit(10, 0), {"no": 11, "ts": 0, "dim_pct": 0, "power_w": 0})
+    assert ("lamp_silent", "fire", 10) in ticked(board, 50 * 60)
+    assert ("lamp_silent", "fire", 11) in ticked(board, 3 * 3600 + 60)
+    assert heard(board, lit(10, 4 * 3600)) == [("lamp_silent", "clear", 10, "")]
+
+
+def test_states_show_the_worst():
+    board = lighting_board()
+    heard(board, lit(10, 0), {"no": 11, "ts": 0, "dim_pct": 0, "power_w": 0}, out(12, 0), out(12, 900, received=900))
+    shown = states(board, board.rows(np.array([10, 11, 12, 13])))
+    assert shown.tolist() == [State.NORMAL, State.RESTING, State.FAULT_P3, State.UNKNOWN]
+
+
+READING = st.fixed_dictionaries(
+    {"no": st.integers(10, 12), "ts": st.integers(0, 5000), "dim_pct": st.sampled_from([0, 50, 100]),
+     "power_w": st.sampled_from([0, 1, 20, 30, 60])}
+)
+
+
+@given(stream=st.lists(READING, max_size=40), cuts=st.sets(st.integers(0, 40)))
+def test_it_does_not_matter_how_the_log_is_cut(stream, cuts):
+    stream = [{**reading, "received": 6000 + i} for i, reading in enumerate(stream)]
+    whole, cut = lighting_board(), lighting_board()
+    at_once = heard(whole, *stream) if stream else []
+    in_parts = []
+    edges = [0, *sorted(c for c in cuts if c < len(stream)), len(stream)]
+    for first, last in zip(edges, edges[1:], strict=False):
+        if first < last:
+            in_parts += heard(cut, *stream[first:last])
+    assert sorted(at_once) == sorted(in_parts)
+    for (_, a), (_, b) in zip(whole.arrays(), cut.arrays(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@given(st.lists(st.integers(0, 5)))
+def test_rounds_count_what_came_before(rows):
+    assert rounds(np.array(rows, np.int64)).tolist() == [rows[:i].count(row) for i, row in enumerate(rows)]
