@@ -49,7 +49,7 @@ class Database:
         wait_s = 0.5
         while not self._stop.is_set():
             try:
-                async with connect(self._url, autocommit=False) as connection:
+                async with connect(self._url, autocommit=True) as connection:
                     self._here()
                     wait_s = 0.5
                     await work(connection)

@@ -21,7 +21,7 @@ from dashboard.live import Live, follow
 from dashboard.picture import Picture
 from dashboard.problems import add_problem_handlers
 from dashboard.watch import Watch, listen
-from dashboard.words import load_words
+from dashboard.words import commune_names, load_words
 from devices.kind import kinds
 from hub.clock import Clock
 from hub.settings import Settings
@@ -34,7 +34,7 @@ GOODBYE_S = 3
 
 def create_app(*, settings: Settings, database_url: str, mqtt_url: str, clock: Clock) -> FastAPI:
     """The page. It starts without database or broker, says so, and recovers when they come."""
-    assets, words = load_assets(), load_words(settings.timezone)
+    assets, words = load_assets(), load_words(settings.timezone, commune_names(settings.city))
     templates = load_templates(words, assets, settings)
 
     @asynccontextmanager

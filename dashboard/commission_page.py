@@ -8,7 +8,6 @@ from starlette.responses import Response
 from dashboard.access import SignedIn
 from dashboard.desk import AtDesk, InWords
 from dashboard.device_page import shown_value
-from dashboard.incident_words import commune_name
 from dashboard.words import Words
 from devices.kind import Kind, kinds
 from store import pages
@@ -36,6 +35,6 @@ def _shown(kind: Kind, row: dict[str, Any], words: Words) -> dict[str, Any]:
     ]
     return row | {
         "kind_label": words.of(kind.label),
-        "commune": commune_name(row["commune"]),
+        "commune": words.commune(row["commune"]),
         "said": said[:SHOWN_VALUES],
     }

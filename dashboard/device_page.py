@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from dashboard.access import SignedIn
 from dashboard.city import state_labels
 from dashboard.desk import AtDesk, InWords
-from dashboard.incident_words import commune_name, device_name, shown_card, type_label
+from dashboard.incident_words import device_name, shown_card, type_label
 from dashboard.words import Words
 from devices.kind import Field, Kind, State, kinds
 from hub.clock import to_us
@@ -43,7 +43,7 @@ async def device_page(request: Request, device_no: DeviceNo, at: AtDesk, person:
         kind=kind,
         name=device_name(kind.name, device["type"], device["label"], device["id"], words),
         type_label=type_label(kind.name, device["type"], words),
-        commune=commune_name(device["commune"]),
+        commune=words.commune(device["commune"]),
         state=picture.state(device_no),
         state_labels=state_labels(words),
         last=last,
@@ -77,7 +77,7 @@ async def device(device_no: DeviceNo, at: AtDesk, person: SignedIn, words: InWor
             "id": found["id"],
             "name": device_name(kind.name, found["type"], found["label"], found["id"], words),
             "street": found["street"],
-            "commune": commune_name(found["commune"]),
+            "commune": words.commune(found["commune"]),
             "state": state,
             "state_label": state_labels(words)[state or State.UNKNOWN],
             "to_commission": found["commissioned_at"] is None,

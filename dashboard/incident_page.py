@@ -156,5 +156,7 @@ def change_words(words: Words) -> dict[str, str]:
         "held_back": words("call held back"),
         "notified": words("somebody was called"),
         "not_notified": words("call failed"),
-        "priority": words("priority changed"),
+        "confirmed": words("confirmed by a live reading"),
+        "folded": words("explained by another incident"),
+        "called": words("call decided"),
     }

@@ -8,7 +8,6 @@ from dashboard.words import Words
 from devices.kind import Attribute, Field, Kind, Rule, Text, kinds
 from store.pages import IncidentCard
 
-
 UNSAID = Text("", "")
 
 
@@ -49,18 +48,13 @@ def device_name(kind_name: str, type_name: str | None, label: str | None, id: st
     return name if says_it else f"{words.of(sort)} {name}".strip()
 
 
-def commune_name(slug: str) -> str:
-    """chevigny-saint-sauveur as it is written."""
-    return "-".join(part if part in ("sous", "les", "lès", "en") else part.capitalize() for part in slug.split("-"))
-
-
 def place_of(card: IncidentCard, words: Words) -> str:
     """Départ D3, armoire A45, rue Monge, Dijon."""
     parts = [device_name(card.kind, card.type, card.label, card.id, words)]
     if card.parent_label:
         parts.append(device_name(card.kind, card.parent_type, card.parent_label, card.parent_label, words))
     parts += [card.street] if card.street else []
-    return ", ".join([*parts, commune_name(card.commune)])
+    return ", ".join([*parts, words.commune(card.commune)])
 
 
 def shown_card(card: IncidentCard, words: Words) -> dict[str, Any]:

@@ -4,6 +4,7 @@ The code's own texts are English; every other language is a catalogue, read as i
 """
 
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -34,6 +35,8 @@ class Words:
     translations: NullTranslations
     browser_texts: Mapping[str, Message]
     """Translations of the texts that the page's own scripts show, by their English text."""
+    communes: Mapping[str, str]
+    """How communes are written, by their name on the wire."""
 
     def __call__(self, text: str, /, **values: object) -> str:
         """The text in this language, with {name}s filled in."""
@@ -46,6 +49,10 @@ class Words:
     def of(self, text: Text) -> str:
         """A declared text in this language."""
         return text.fr if self.language == "fr" else text.en
+
+    def commune(self, slug: str) -> str:
+        """fontaine-les-dijon as it is written: Fontaine-lès-Dijon."""
+        return self.communes.get(slug, slug.title())
 
     @cached_property
     def locale(self) -> Locale:
@@ -71,10 +78,22 @@ class Words:
         return dates.format_timedelta(max(length, timedelta(0)), threshold=1.5, locale=self.locale)
 
 
-def load_words(timezone: str) -> dict[str, Words]:
+def load_words(timezone: str, communes: Mapping[str, str]) -> dict[str, Words]:
     """Every language of the page, by its code."""
     shown_by_scripts = script_texts()
-    return {language: _words(language, ZoneInfo(timezone), shown_by_scripts) for language in LANGUAGES}
+    return {
+        language: Words(language, ZoneInfo(timezone), *_catalogue(language, shown_by_scripts), communes)
+        for language in LANGUAGES
+    }
+
+
+def commune_names(city: Path) -> dict[str, str]:
+    """How the communes on the city's map are written, by their name on the wire (its `slug`)."""
+    path = city / "communes.geojson"
+    if not path.is_file():
+        return {}
+    communes = [feature["properties"] for feature in json.loads(path.read_text(encoding="utf-8"))["features"]]
+    return {commune["slug"]: commune["name"] for commune in communes if "slug" in commune}
 
 
 def choose_language(accepted: str, default: str) -> str:
@@ -113,10 +132,11 @@ def _extracted(
     return [message for _file, _line, message, _comments, _context in found]
 
 
-def _words(language: str, timezone: ZoneInfo, shown_by_scripts: list[Message]) -> Words:
+def _catalogue(language: str, shown_by_scripts: list[Message]) -> tuple[NullTranslations, dict[str, Message]]:
+    """The translations, and those of them that the scripts need."""
     path = HERE / "locale" / f"{language}.po"
     if not path.exists():
-        return Words(language, timezone, NullTranslations(), {})
+        return NullTranslations(), {}
     with path.open("rb") as file:
         catalogue = read_po(file, locale=language)
     compiled = io.BytesIO()
@@ -128,4 +148,4 @@ def _words(language: str, timezone: ZoneInfo, shown_by_scripts: list[Message]) -
         message = catalogue.get(key)
         if message and message.string:
             for_scripts[key] = message.string if isinstance(message.string, str) else tuple(message.string)
-    return Words(language, timezone, Translations(compiled), for_scripts)
+    return Translations(compiled), for_scripts

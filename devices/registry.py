@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -260,6 +260,34 @@ class Registry:
             self.lon[part],
             self.commissioned[part],
             {name: self.attributes[name][part] for name in names},
+        )
+
+    def updated(self, changes: "Registry") -> "Registry":
+        """With some devices added or replaced, at the version of the changes."""
+        kept = np.flatnonzero(~np.isin(self.device_no, changes.device_no))
+        kind = np.concatenate([self.kind[kept], changes.kind])
+        order = np.lexsort((np.concatenate([self.device_no[kept], changes.device_no]), kind))
+
+        def column(mine: NDArray[Any], theirs: NDArray[Any]) -> NDArray[Any]:
+            return np.concatenate([mine[kept], theirs])[order]
+
+        def texts(mine: Sequence[str], theirs: Sequence[str]) -> list[str]:
+            both = [*(mine[i] for i in kept.tolist()), *theirs]
+            return [both[i] for i in order.tolist()]
+
+        return Registry(
+            changes.version,
+            column(self.device_no, changes.device_no),
+            texts(self.commune, changes.commune),
+            kind[order],
+            texts(self.id, changes.id),
+            column(self.type, changes.type),
+            column(self.parent_no, changes.parent_no),
+            column(self.gateway_no, changes.gateway_no),
+            column(self.lat, changes.lat),
+            column(self.lon, changes.lon),
+            column(self.commissioned, changes.commissioned),
+            {name: column(values, changes.attributes[name]) for name, values in self.attributes.items()},
         )
 
     def numbers(self) -> dict[Key, int]:

@@ -107,6 +107,35 @@ def serve() -> None:
 # Tools
 
 
+@app.command()
+def simulate(
+    seed: Annotated[int, typer.Option(help="The same seed and start give the same messages.")] = 1,
+    scale: Annotated[float, typer.Option(help="Share of the city's devices, over 0 to 1.")] = 1.0,
+    fault: Annotated[list[str] | None, typer.Option(help="NAME[:COUNT][@START+DURATION]; may be repeated.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="File that gets the start, end and cause of every fault.")] = None,
+    recording: Annotated[list[Path] | None, typer.Option(help="A recording to loop beside the city.")] = None,
+    register: Annotated[bool, typer.Option(help="Put the city's devices into the registry first.")] = False,
+    speed: Annotated[float | None, typer.Option(help="Refuse to run unless the hub's time is this fast.")] = None,
+    ask_clock: Annotated[bool, typer.Option(help="Follow the clock of the hub that runs.")] = True,
+) -> None:
+    """Publish what a city of 67,000 devices publishes, with the faults asked for."""
+    module = command("simulate")
+    show = module.Show(seed, scale, fault or (), truth, recording or (), register, speed, ask_clock)
+    module.run(read_settings(), show)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="A recording.")],
+    speed: Annotated[float, typer.Option(help="How many times as fast as it was recorded.")] = 1.0,
+    keep_time: Annotated[bool, typer.Option(help="Do not shift event times to now.")] = False,
+    page: Annotated[bool, typer.Option(help="Let what is replayed call people.")] = False,
+) -> None:
+    """Play a recording. It updates states and history, and calls nobody unless asked to."""
+    bad = command("replay").run(read_settings(), file, speed=speed, keep_time=keep_time, page=page)
+    raise typer.Exit(min(bad, 1))
+
+
 @devices_app.command("import")
 def import_devices(file: Annotated[Path, typer.Argument(help="YAML or CSV, told by its ending.")]) -> None:
     """Add or change devices from a file. Good rows go in; bad ones are named, and the exit code is 1."""

@@ -21,6 +21,18 @@ from hub.settings import Settings
 from hub.supervisor import Plan, run_hub
 
 PAGE_LIMIT_S = 60.0
+ROOT = Path(__file__).parents[1]
+DEMONSTRATION = (
+    "--register",
+    "--no-ask-clock",
+    *(f"--recording={ROOT / 'tests/data' / name}" for name in ("hsl-hfp.dump", "wmbusmeters.jsonl")),
+    "--fault=lamp_out:3",
+    "--fault=feeder_trip:1@90s+45min",
+    "--fault=leak:2@60s",
+    "--fault=burst:1@2min+1h",
+    "--fault=gateway_silent:1@5min+30min",
+)
+"""What a newcomer sees: the city, a real bus, real meters, and a few faults one after the other."""
 
 
 def up(settings: Settings, *, simulate: bool = True, speed: float = 1.0) -> None:
@@ -40,13 +52,13 @@ def hub_plan(settings: Settings, clock: Clock, *, simulate: bool) -> Plan:
     """The hub's own processes; each is a command of `beffroi`."""
     env = {**os.environ, **environment(settings, clock)}
 
-    def command(name: str) -> Program:
-        return Program(name, (sys.executable, "-m", "hub.cli", name), env)
+    def command(name: str, *arguments: str) -> Program:
+        return Program(name, (sys.executable, "-m", "hub.cli", name, *arguments), env)
 
-    names = ("intake", "worker", "telealert", "serve", *(("simulate",) if simulate else ()))
+    kept = [command(name) for name in ("intake", "worker", "telealert", "serve")]
     return Plan(
         once=(command("migrate"),),
-        kept=tuple(map(command, names)),
+        kept=(*kept, command("simulate", *DEMONSTRATION)) if simulate else tuple(kept),
         stop_first=("simulate",),
         ready=lambda: _welcome_when_ready(settings),
     )

@@ -54,20 +54,20 @@ class City:
     registry: Registry
     numbers: dict[Key, int]
     boards: dict[str, Board]
-    outdated: bool = False
-    """A stranger spoke; the registry is read again soon."""
 
     @classmethod
     def of(cls, registry: Registry) -> "City":
         return cls(registry, registry.numbers(), blank_boards(registry))
 
-    def renew(self, registry: Registry) -> None:
-        """Take a newer registry over, keeping the state of the devices."""
+    def renew(self, changes: Registry) -> None:
+        """Take changes of the registry over, keeping the state of the devices."""
+        registry = self.registry.updated(changes)
         boards = blank_boards(registry)
         for name, board in boards.items():
             if (old := self.boards.get(name)) is not None:
                 board.take_over(old.device_no, dict(old.arrays()))
-        self.registry, self.numbers, self.outdated = registry, registry.numbers(), False
+        self.registry = registry
+        self.numbers.update(changes.numbers())
         self.boards.update(boards)
 
 
@@ -248,9 +248,7 @@ class Worker:
                 await asyncio.sleep(IDLE_S / 2)
                 continue
             met = await writer.write(decoded, self.city.numbers, self.clock.now())
-            if met:
-                self.city.numbers.update(met)
-                self.city.outdated = True
+            self.city.numbers.update(met)
             self.store_offset = decoded.next_offset
 
     def _behind(self) -> Decoded | None:
@@ -271,10 +269,11 @@ class Worker:
                 async with connect(self.database_url, autocommit=True) as connection:
                     while True:
                         await asyncio.sleep(REGISTRY_S)
-                        version = await store_registry.version(connection)
-                        if self.city.outdated or version != self.city.registry.version:
-                            self.city.renew(await store_registry.load(connection))
-                            logger.info("the registry changed", devices=len(self.city.registry))
+                        known = self.city.registry.version
+                        if await store_registry.version(connection) != known:
+                            changes = await store_registry.load(connection, since=known)
+                            self.city.renew(changes)
+                            logger.info("the registry changed", changed=len(changes), devices=len(self.city.registry))
                         if loop.time() >= trim_at:
                             trim_at = loop.time() + TRIM_S
                             self.trim(await offsets(connection))

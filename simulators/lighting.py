@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulators.city import MAINS_V, City
 from simulators.faults import Fault, Spans
@@ -127,12 +129,12 @@ class Lighting:
         rows = rows[~tripped[city.lamp_feeder[rows]]]
         if not len(rows):
             return None
-        start, end = self._out.start_us[rows], self._out.end_us[rows]
-        out = (start <= at) & (at < end)
+        out = self._out.during(at)[rows]
         rated = city.lamp_rated_w[rows]
         power = rated * level / 100 * (1 + 0.02 * noise(self._seed, rows, at))
         power = np.where(out | (level == 0), STANDBY_W, power)
-        lost_h = self._schedule.full_h_at(np.clip(at, start, end)) - self._schedule.full_h_at(start)
+        # The longer of two losses, not their sum: a counter must not run back where they overlap.
+        lost_h = np.maximum(self._lost_h(at, self._out, rows), self._lost_h(at, self._trip, city.lamp_feeder[rows]))
         energy = rated * (self._schedule.full_h_at(at) - lost_h)
         voltage = 230 + 3 * noise(self._seed + 1, rows, at)
         burning = float(self._schedule.burning_h_at(at))
@@ -157,36 +159,44 @@ class Lighting:
     def _feeders(self, at: int, cabinet: int) -> Message | None:
         if self._is_mute(at, cabinet):
             return None
-        rows = range(self._first_feeder[cabinet], self._first_feeder[cabinet + 1])
-        return self._message(at, cabinet, "batch", [self._feeder(at, row, self._city.feeders.id[row]) for row in rows])
-
-    def _feeder(self, at: int, row: int, id_: str | None = None, event: str | None = None) -> FeederReading:
-        cabinet = int(self._city.feeder_cabinet[row])
-        level = self._level(at, cabinet)
-        tripped = bool(self._trip.start_us[row] <= at < self._trip.end_us[row])
-        rows = np.array([row])
-        power = (
-            0.0 if tripped else self._feeder_w[row] * level / 100 * (1 + 0.01 * float(noise(self._seed, rows, at)[0]))
-        )
-        volts = 0.0 if tripped else MAINS_V + 3 * float(noise(self._seed + 1, rows, at)[0])
-        return FeederReading(
-            ts=at // 1000,
-            id=id_,
-            event=event,
-            breaker_tripped=tripped,
-            contactor_closed=level > 0,
-            current_a=round(float(power) / MAINS_V, 2),
-            voltage_v=round(volts, 1),
-            power_w=round(float(power), 1),
-            energy_wh=round(float(self._feeder_w[row] * self._schedule.full_h_at(at))),
-        )
+        rows = np.arange(self._first_feeder[cabinet], self._first_feeder[cabinet + 1])
+        return self._message(at, cabinet, "batch", self._feeder_readings(at, cabinet, rows))
 
     def _feeder_event(self, at: int, row: int, event: str) -> Message | None:
         cabinet = int(self._city.feeder_cabinet[row])
         if self._is_mute(at, cabinet):
             return None
-        where = topic(self._slug[cabinet], KIND, self._city.feeders.id[row])
-        return Message(at, where, encode(self._feeder(at, row, event=event)))
+        (reading,) = self._feeder_readings(at, cabinet, np.array([row]))
+        reading.id, reading.event = None, event
+        return Message(at, topic(self._slug[cabinet], KIND, self._city.feeders.id[row]), encode(reading))
+
+    def _feeder_readings(self, at: int, cabinet: int, rows: NDArray[np.int64]) -> list[FeederReading]:
+        level = self._level(at, cabinet)
+        tripped = self._trip.during(at)[rows]
+        rated = self._feeder_w[rows]
+        power = np.where(tripped, 0, rated * level / 100 * (1 + 0.01 * noise(self._seed, rows, at)))
+        voltage = np.where(tripped, 0, MAINS_V + 3 * noise(self._seed + 1, rows, at))
+        energy = rated * (self._schedule.full_h_at(at) - self._lost_h(at, self._trip, rows))
+        return [
+            FeederReading(
+                ts=at // 1000,
+                id=self._city.feeders.id[row],
+                breaker_tripped=is_tripped,
+                contactor_closed=level > 0,
+                current_a=round(watts / MAINS_V, 2),
+                voltage_v=round(volts, 1),
+                power_w=round(watts, 1),
+                energy_wh=round(watt_hours),
+            )
+            for row, is_tripped, watts, volts, watt_hours in zip(
+                rows.tolist(), tripped.tolist(), power.tolist(), voltage.tolist(), energy.tolist(), strict=True
+            )
+        ]
+
+    def _lost_h(self, at: int, spans: Spans, rows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """Hours of full power that each device has not burnt for a fault, until now."""
+        start, end = spans.start_us[rows], spans.end_us[rows]
+        return self._schedule.full_h_at(np.clip(at, start, end)) - self._schedule.full_h_at(start)
 
     def _cabinet(self, at: int, cabinet: int) -> Message | None:
         if self._is_mute(at, cabinet):

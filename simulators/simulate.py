@@ -30,6 +30,7 @@ AT_ONCE = 200
 """Publishes that wait for the broker together."""
 REPORT_EVERY_S = 10.0
 RETRY_S = 2.0
+FASTEST = 1000.0
 FIRST_NIGHT = date(2025, 1, 1)
 """The city's LED lamps were put up then: their counters begin."""
 
@@ -204,6 +205,8 @@ def _read_clock(payload: bytes) -> Clock | None:
 
 def choose_clock(of_hub: Clock | None, speed: float | None, real_us: int) -> Clock:
     """The hub's clock, or one of our own when there is no hub; BadSetting when `speed` contradicts the hub's."""
+    if speed is not None and not 0 < speed <= FASTEST:
+        raise BadSetting(f"--speed {speed:g}: the city's clock runs at a speed over 0 and at most {FASTEST:g}")
     if of_hub is None:
         return Clock(real_us, real_us, speed or 1.0)
     if speed is not None and speed != of_hub.speed:

@@ -49,7 +49,7 @@ async def next_due(connection: Connection, channel: str, now: datetime) -> DictR
 async def mark_sent(connection: Connection, notification: DictRow, channel: str, now: datetime) -> None:
     """It went out: recorded here and in the incident's story."""
     await connection.execute(SQL["sent"], {"notification_no": notification["notification_no"], "now": now})
-    await _note(connection, notification, now, change="notified", channel=channel, reason=notification["purpose"])
+    await _note(connection, notification, now, change="notified", channel=channel, reason=notification["title"])
 
 
 async def mark_retry(connection: Connection, notification: DictRow, error: str, due_at: datetime) -> None:

@@ -33,6 +33,7 @@ async def import_devices(connection: Connection, devices: Sequence[Device], now:
     In one transaction, the caller's if it has one. The same import again changes nothing.
     """
     async with connection.transaction():
+        version = await _next_version(connection)
         await connection.execute(SQL["lock"])
         await connection.execute(SQL["incoming"])
         await _copy(connection, devices)
@@ -42,11 +43,11 @@ async def import_devices(connection: Connection, devices: Sequence[Device], now:
         await connection.execute(SQL["number_known"])
         added = (await connection.execute(SQL["number_new"])).rowcount
         await connection.execute(SQL["place"])
-        await connection.execute(SQL["add"], {"now": now})
-        changed = (await connection.execute(SQL["change"], {"now": now})).rowcount
+        await connection.execute(SQL["add"], {"now": now, "version": version})
+        changed = (await connection.execute(SQL["change"], {"now": now, "version": version})).rowcount
         await connection.execute(SQL["drop_incoming"])
         if added or changed:
-            await connection.execute(SQL["raise_version"])
+            await connection.execute(SQL["raise_version"], {"version": version})
     return ImportResult(added, changed, len(devices) - len(bad) - added - changed, sorted(bad))
 
 
@@ -84,11 +85,21 @@ async def version(connection: Connection) -> int:
     return int(row["version"])
 
 
-async def load(connection: Connection) -> Registry:
-    """The whole registry. Read after its version: what changes meanwhile is read again, never missed."""
+async def _next_version(connection: Connection) -> int:
+    """The version of the change that this transaction makes; other writers wait until it is committed."""
+    row = await (await connection.execute(SQL["next_version"])).fetchone()
+    assert row is not None
+    return int(row["version"])
+
+
+async def load(connection: Connection, since: int = -1) -> Registry:
+    """What changed in the registry after a version, by default all of it.
+
+    Read after its version: what changes meanwhile is read again, never missed.
+    """
     known_version = await version(connection)
     cursor = connection.cursor(row_factory=tuple_row, binary=True)
-    rows = await (await cursor.execute(SQL["load"])).fetchall()
+    rows = await (await cursor.execute(SQL["load"], {"since": since})).fetchall()
     # Decoding jsonb in psycopg's row loader takes half of the whole; as text and here, a tenth.
     decode = msgspec.json.Decoder(dict[str, float]).decode
     return Registry.of_rows(known_version, [(*row[:-1], decode(row[-1]) if row[-1] else None) for row in rows])
@@ -100,9 +111,12 @@ async def register_unknown(connection: Connection, keys: Iterable[Key], now: dat
     communes, kind_names, ids = ([key[place] for key in met] for place in range(3))
     names = {"communes": communes, "kinds": kind_names, "ids": ids}
     types = [sole_type(kind) for kind in kind_names]
-    added = await connection.execute(SQL["register_unknown"], {**names, "types": types, "now": now})
+    version = await _next_version(connection)
+    added = await connection.execute(
+        SQL["register_unknown"], {**names, "types": types, "now": now, "version": version}
+    )
     if added.rowcount:
-        await connection.execute(SQL["raise_version"])
+        await connection.execute(SQL["raise_version"], {"version": version})
     rows = await (await connection.execute(SQL["numbers"], names)).fetchall()
     return {(row["commune"], row["kind"], row["id"]): row["device_no"] for row in rows}
 
@@ -112,6 +126,7 @@ async def announce(connection: Connection, key: Key, announced: Mapping[str, obj
     await register_unknown(connection, [key], now)
     commune, kind, device_id = key
     said = introduction(kind, announced)
+    version = await _next_version(connection)
     row = await (
         await connection.execute(
             SQL["announce"],
@@ -121,12 +136,13 @@ async def announce(connection: Connection, key: Key, announced: Mapping[str, obj
                 "id": device_id,
                 "announced": jsonb(announced).decode(),
                 "now": now,
+                "version": version,
                 **said._asdict(),
             },
         )
     ).fetchone()
     if row is not None and row["to_commission"]:
-        await connection.execute(SQL["raise_version"])
+        await connection.execute(SQL["raise_version"], {"version": version})
 
 
 async def to_commission(connection: Connection) -> list[dict[str, Any]]:

@@ -16,14 +16,17 @@ CREATE TABLE device (
     announced jsonb,                    -- what the device says of itself (config topic)
     commissioned_at timestamptz,        -- null: it speaks but nobody declared it, "to commission"
     first_seen_at timestamptz,
-    changed_at timestamptz NOT NULL DEFAULT now(),
+    changed_at timestamptz NOT NULL,
+    changed_version bigint NOT NULL,    -- the registry's version at its last change
     UNIQUE (commune, kind, id)
 );
+CREATE INDEX device_changed ON device (changed_version);
 CREATE INDEX device_parent ON device (parent_no);
 CREATE INDEX device_gateway ON device (gateway_no);
 CREATE INDEX device_to_commission ON device (device_no) WHERE commissioned_at IS NULL;
 
--- One row, raised by every change of the registry, so that the worker knows when to read it again.
+-- One row, raised by every change of the registry, so that the worker knows what to read again. A writer locks it
+-- before it changes devices, so that versions are committed in their order.
 CREATE TABLE registry_version (single boolean PRIMARY KEY DEFAULT true CHECK (single), version bigint NOT NULL DEFAULT 0);
 INSERT INTO registry_version DEFAULT VALUES;
 

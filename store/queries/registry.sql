@@ -3,13 +3,17 @@
 -- name: version
 SELECT version FROM registry_version;
 
+-- name: next_version
+SELECT version + 1 AS version FROM registry_version FOR UPDATE;
+
 -- name: raise_version
-UPDATE registry_version SET version = version + 1;
+UPDATE registry_version SET version = %(version)s;
 
 -- name: load
 SELECT device_no, commune, kind, id, type, parent_no, gateway_no, lat, lon, commissioned_at IS NOT NULL,
     nullif(attributes, '{}')::text
 FROM device
+WHERE changed_version > %(since)s
 ORDER BY kind COLLATE "C", device_no;
 
 -- name: lock
@@ -73,10 +77,10 @@ WHERE same.ctid = i.ctid AND (same.parent IS NOT NULL OR same.gateway IS NOT NUL
 -- name: add
 -- Parents may come after their children: a statement's foreign keys are checked at its end.
 INSERT INTO device (device_no, commune, kind, id, type, parent_no, gateway_no, lat, lon, label, street, attributes,
-    commissioned_at, changed_at)
+    commissioned_at, changed_at, changed_version)
 OVERRIDING SYSTEM VALUE
 SELECT device_no, commune, kind, id, type, parent_no, gateway_no, lat, lon, label, street, attributes,
-    %(now)s, %(now)s
+    %(now)s, %(now)s, %(version)s
 FROM incoming i
 WHERE NOT EXISTS (SELECT FROM device d WHERE d.device_no = i.device_no)
 ORDER BY device_no;
@@ -85,7 +89,7 @@ ORDER BY device_no;
 UPDATE device d SET
     type = i.type, parent_no = i.parent_no, gateway_no = i.gateway_no, lat = i.lat, lon = i.lon, label = i.label,
     street = i.street, attributes = i.attributes, commissioned_at = coalesce(d.commissioned_at, %(now)s),
-    changed_at = %(now)s
+    changed_at = %(now)s, changed_version = %(version)s
 FROM incoming i
 WHERE d.device_no = i.device_no AND (
     d.commissioned_at IS NULL
@@ -99,8 +103,8 @@ DROP TABLE incoming;
 
 -- name: register_unknown
 -- The numbers of devices that are known already are not used up, hence NOT EXISTS beside ON CONFLICT.
-INSERT INTO device (commune, kind, id, type, first_seen_at, changed_at)
-SELECT DISTINCT commune, kind, id, type, %(now)s::timestamptz, %(now)s::timestamptz
+INSERT INTO device (commune, kind, id, type, first_seen_at, changed_at, changed_version)
+SELECT DISTINCT commune, kind, id, type, %(now)s::timestamptz, %(now)s::timestamptz, %(version)s::bigint
 FROM unnest(%(communes)s::text[], %(kinds)s::text[], %(ids)s::text[], %(types)s::text[])
     AS met (commune, kind, id, type)
 WHERE NOT EXISTS (
@@ -121,7 +125,8 @@ UPDATE device SET
     lat = CASE WHEN commissioned_at IS NULL THEN coalesce(%(lat)s, lat) ELSE lat END,
     lon = CASE WHEN commissioned_at IS NULL THEN coalesce(%(lon)s, lon) ELSE lon END,
     label = CASE WHEN commissioned_at IS NULL THEN coalesce(%(label)s, label) ELSE label END,
-    changed_at = %(now)s
+    changed_at = %(now)s,
+    changed_version = %(version)s
 WHERE (commune, kind, id) = (%(commune)s, %(kind)s, %(id)s)
     AND announced IS DISTINCT FROM %(announced)s::jsonb
 RETURNING commissioned_at IS NULL AS to_commission;

@@ -19,8 +19,15 @@ from hub.runtime.chromium import LAUNCH_ARGUMENTS, ensure
 from hub.settings import Settings
 
 AXE = Path("node_modules/axe-core/axe.min.js")
+AXE_RUN = """;axe.run().then(({ violations }) => JSON.stringify(violations.map(
+    ({ id, nodes }) => `${id}: ${nodes.slice(0, 4).map(({ target }) => target).join(", ")}`)))"""
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-LOOKS = (("desk", DESK, "dark", "fr"), ("desk", DESK, "light", "en"), ("phone", PHONE, "dark", "fr"), ("phone", PHONE, "light", "en"))
+LOOKS = (
+    ("desk", DESK, "dark", "fr"),
+    ("desk", DESK, "light", "en"),
+    ("phone", PHONE, "dark", "fr"),
+    ("phone", PHONE, "light", "en"),
+)
 SETTLE_MS = 4000
 
 
@@ -34,7 +41,9 @@ def main() -> int:
     given.folder.mkdir(parents=True, exist_ok=True)
     faults = 0
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=ensure(Settings().runtime_dir), args=list(LAUNCH_ARGUMENTS))
+        browser = playwright.chromium.launch(
+            executable_path=ensure(Settings().runtime_dir), args=list(LAUNCH_ARGUMENTS)
+        )
         for device, size, theme, language in LOOKS:
             context = browser.new_context(
                 base_url=given.address, viewport=size, color_scheme=theme, locale=language, device_scale_factor=1
@@ -63,7 +72,12 @@ def _pictures(context: BrowserContext, given: argparse.Namespace, look: str, lan
         page.evaluate("document.getElementById('map').scrollIntoView()")
         page.wait_for_timeout(500)
         yield from _take(page, given.folder / f"{look}-map-below.png", said)
-    for name, path in (("incidents", "/incidents"), ("incident", "/incidents/1"), ("commission", "/commission"), ("nothing", "/devices/999999999")):
+    for name, path in (
+        ("incidents", "/incidents"),
+        ("incident", "/incidents/1"),
+        ("commission", "/commission"),
+        ("nothing", "/devices/999999999"),
+    ):
         page.goto(path)
         yield from _take(page, given.folder / f"{look}-{name}.png", said, full=name == "incident")
     for device_no in given.device:
@@ -97,10 +111,10 @@ def _take(page: Page, path: Path, said: list[str], *, full: bool = False) -> Ite
 
 
 def axe_faults(page: Page) -> list[str]:
-    """What axe-core finds wrong with the page as it stands (run as the browser's own tool, outside the page's policy)."""
+    """What axe-core finds wrong; run by the browser's debugger, since the page's policy lets no script in."""
     session = page.context.new_cdp_session(page)
-    run = AXE.read_text(encoding="utf-8") + ";axe.run().then(r => JSON.stringify(r.violations.map(v => `${v.id}: ${v.nodes.slice(0, 4).map(n => n.target).join(' ')}`)))"
-    answer = session.send("Runtime.evaluate", {"expression": run, "awaitPromise": True, "returnByValue": True})
+    expression = AXE.read_text(encoding="utf-8") + AXE_RUN
+    answer = session.send("Runtime.evaluate", {"expression": expression, "awaitPromise": True, "returnByValue": True})
     session.detach()
     return list(json.loads(answer["result"]["value"]))
 

@@ -1,7 +1,6 @@
 """Tele-alert on the real log and the real database: once and only once, whoever dies; and what people then see."""
 
 import asyncio
-import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -248,16 +247,17 @@ asyncio.run(run(transitions=LogReader(Path(folder)), database_url=url, settings=
 """
 
 
-async def start_telealert(log: TransitionsLog, database_url: str, home: Path) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-c", TELEALERT, str(log.folder), database_url, str(home), stdout=asyncio.subprocess.DEVNULL
-    )
-
-
-async def kill(process: asyncio.subprocess.Process) -> None:
-    with suppress(ProcessLookupError):
-        process.send_signal(signal.SIGKILL)
-    await process.wait()
+@asynccontextmanager
+async def telealert_process(log: TransitionsLog, database_url: str, home: Path) -> AsyncIterator[None]:
+    """tele-alert as a process of its own, that ends by kill -9."""
+    arguments = (sys.executable, "-c", TELEALERT, str(log.folder), database_url, str(home))
+    process = await asyncio.create_subprocess_exec(*arguments, stdout=asyncio.subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 async def test_killed_between_writing_and_commit_applies_once(
@@ -267,25 +267,13 @@ async def test_killed_between_writing_and_commit_applies_once(
     async with connect(database_url) as blocker:
         # Lamp 22 becomes a member: the offset has moved and the incidents are written when this is waited for.
         await blocker.execute("SELECT FROM device WHERE device_no = 22 FOR UPDATE")
-        process = await start_telealert(log, database_url, tmp_path)
-
-        async def waits_with_members() -> bool:
-            waiting = (
-                "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO incident_member%'"
-            )
-            return len(await rows(connection, f"SELECT 1 {waiting}")) == 1
-
-        await until(waits_with_members)
-        await kill(process)
+        waiting = "pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO incident_member%'"
+        async with telealert_process(log, database_url, tmp_path):
+            await until(lambda: _count(connection, waiting, 1))
         assert await seen(connection) == [], "nothing of an unfinished batch is seen"
-    process = await start_telealert(log, database_url, tmp_path)
+    async with telealert_process(log, database_url, tmp_path):
+        await until(lambda: _count(connection, "notification WHERE sent_at IS NOT NULL", 1))
     notifications = tmp_path / "notifications.log"
-
-    async def sent() -> bool:
-        return len(await rows(connection, "SELECT 1 FROM notification WHERE sent_at IS NOT NULL")) == 1
-
-    await until(sent)
-    await kill(process)
     assert [row for row in await seen(connection) if row[2] == "new"] == [(2, "feeder_out", "new", [21, 22])]
     assert len(notifications.read_text(encoding="utf-8").splitlines()) == 1
     (reader,) = await rows(connection, "SELECT next_offset, messages FROM reader")

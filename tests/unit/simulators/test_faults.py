@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from devices.kind import kinds
 from hub.errors import BadSetting
 from simulators.city import City
 from simulators.faults import DEMO_FAULTS, NEVER_US, SORTS, Order, plan_faults, truth_lines
@@ -76,7 +77,5 @@ def test_an_endless_fault_tells_no_end(small_city: City) -> None:
 
 
 def test_every_fault_expects_a_rule_that_its_device_has() -> None:
-    from devices.kind import kinds  # noqa: PLC0415
-
     for sort in SORTS.values():
         assert kinds()[sort.kind].rule(sort.code).type == sort.type

@@ -1,4 +1,4 @@
-"""The dimming calendar: after the sun, dimmed in the small hours of local time, right on the nights of the clock change."""
+"""The dimming calendar: after the sun, dimmed by local time, right on the nights of the clock change."""
 
 from datetime import UTC, date, datetime, timedelta
 

@@ -1,7 +1,7 @@
 """Territories: every point of the metropolis belongs to one commune; bending keeps points apart."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulators.plane import Plane, Points, Warp, area_m2, half_plane, hull, power_cells
@@ -17,6 +17,7 @@ def is_inside(polygon: Points, point: Points) -> bool:
     return bool((cross >= 0).all())
 
 
+@settings(deadline=None)
 @given(st.floats(-8000, 8000), st.floats(-8000, 8000))
 def test_a_point_lies_in_the_cell_of_the_nearest_circle_and_in_no_other(x: float, y: float) -> None:
     point = np.array([x, y])
@@ -49,6 +50,7 @@ def test_degrees_come_back_from_metres() -> None:
     assert np.allclose(plane.to_degrees(plane.to_metres(lat, lon)), (lat, lon))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 50))
 def test_bending_never_folds(seed: int) -> None:
     rng = np.random.default_rng(seed)

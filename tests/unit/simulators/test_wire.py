@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulators.wire import SECOND_US, due, noise, phases
@@ -11,7 +11,8 @@ from simulators.wire import SECOND_US, due, noise, phases
 START = 1_795_000_000_000_000
 
 
-@given(st.lists(st.integers(1, 4_000_000_000), min_size=1, max_size=6), st.integers(1, 900))
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 200_000_000), min_size=1, max_size=6), st.integers(5, 900))
 def test_cutting_the_time_differently_loses_and_doubles_nothing(steps: list[int], period_s: int) -> None:
     phase = phases(3, 20, period_s)
     cuts = [START, *(START + int(sum(steps[: i + 1])) for i in range(len(steps)))]

@@ -1,0 +1,106 @@
+"""`beffroi simulate`: a city that talks, and recordings beside it."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiomqtt
+import msgspec
+import structlog
+
+from hub.clock import Clock
+from hub.commands.devices import register
+from hub.commands.stopping import run_until_signal
+from hub.errors import BadSetting, BrokerUnavailable
+from hub.mqtt import client_arguments
+from hub.secrets import Secrets, mqtt_url
+from hub.settings import Settings
+from simulators import replay, simulate
+from simulators.city import make_city
+
+logger = structlog.get_logger("simulate")
+
+CLOCK_WAIT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """What is to be simulated."""
+
+    seed: int = 1
+    scale: float = 1.0
+    faults: Sequence[str] = ()
+    truth: Path | None = None
+    recordings: Sequence[Path] = ()
+    """Played in a loop beside the city; they page nobody."""
+    register: bool = False
+    """Put the city's devices into the registry first."""
+    speed: float | None = None
+    ask_clock: bool = True
+    """Take the clock that the hub publishes; else the settings'."""
+
+
+class _Clock(msgspec.Struct):
+    clock: str
+
+
+def run(settings: Settings, show: Show) -> None:
+    """Simulate until SIGTERM or Ctrl-C."""
+
+    async def work(stopping: asyncio.Event) -> None:
+        url = mqtt_url(settings, Secrets.of(settings.home), "simulator")
+        clock = await hub_clock(url, settings.the_clock) if show.ask_clock else settings.the_clock
+        if show.speed is not None and show.speed != clock.speed:
+            raise BadSetting(
+                f"--speed {show.speed:g}: the hub's time runs at {clock.speed:g}, and the city follows it;"
+                f" start the hub with: beffroi up --speed {show.speed:g}"
+            )
+        if show.register:
+            city = await asyncio.to_thread(make_city, settings.city, scale=show.scale)
+            result = await register(settings, list(city.devices()))
+            logger.info("the city is registered", added=result.added, changed=result.changed)
+        async with asyncio.TaskGroup() as group:
+            for file in show.recordings:
+                group.create_task(play_again_and_again(url, file, clock, stopping))
+            await simulate.run(
+                url,
+                clock,
+                city_dir=settings.city,
+                seed=show.seed,
+                scale=show.scale,
+                faults=show.faults,
+                truth=show.truth,
+                timezone=settings.timezone,
+                stop=stopping,
+            )
+
+    run_until_signal(work)
+
+
+async def play_again_and_again(url: str, file: Path, clock: Clock, stopping: asyncio.Event) -> None:
+    """Play a recording until told to stop, also when the broker goes away in between."""
+    while not stopping.is_set():
+        try:
+            await replay.run(url, file, clock=clock, repeat=True, stop=stopping, console=None)
+        except BrokerUnavailable as error:
+            logger.warning("the recording waits for the broker", file=str(file), why=str(error))
+            await asyncio.sleep(2)
+
+
+async def hub_clock(url: str, otherwise: Clock) -> Clock:
+    """The clock that a running hub publishes, the given one when none does."""
+    try:
+        async with aiomqtt.Client(**client_arguments(url)) as client:
+            await client.subscribe("beffroi/clock")
+            async with asyncio.timeout(CLOCK_WAIT_S):
+                async for message in client.messages:
+                    payload = message.payload if isinstance(message.payload, bytes) else b""
+                    return Clock.parse(msgspec.json.decode(payload, type=_Clock).clock)
+    except TimeoutError:
+        logger.info("no hub tells its clock; the city takes its own")
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise BadSetting(f"beffroi/clock on the broker is no clock: {error}") from error
+    except aiomqtt.MqttError as error:
+        raise BrokerUnavailable(f"the broker does not answer or refuses the simulator: {error}") from error
+    return otherwise

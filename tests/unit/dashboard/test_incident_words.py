@@ -1,0 +1,39 @@
+"""Incidents in words."""
+
+from dashboard.incident_words import columns_seen, device_name, title_of
+from dashboard.words import load_words
+from devices.kind import kinds
+
+WORDS = load_words("Europe/Paris", {})
+FR, EN = WORDS["fr"], WORDS["en"]
+
+
+def test_a_device_is_called_by_type_and_label_unless_the_label_says_it() -> None:
+    assert device_name("street_lighting", "feeder", "D3", "A45-D3", FR) == "Départ D3"
+    assert device_name("street_lighting", "feeder", "Départ D3", "A45-D3", EN) == "Départ D3"
+    assert device_name("water_meter", "meter", None, "123", EN) == "Water meter 123"
+    assert device_name("street_lighting", None, None, "X1", FR) == "X1"
+    assert device_name("a_kind_of_yesterday", "lamp", None, "X1", FR) == "X1"
+
+
+def test_an_incident_of_a_rule_that_is_gone_shows_its_code() -> None:
+    assert title_of("street_lighting", "feeder_out", FR) == "Départ hors tension"
+    assert title_of("street_lighting", "rule_of_yesterday", FR) == "rule_of_yesterday"
+
+
+def test_what_a_rule_saw_is_said_with_units_and_unknowns() -> None:
+    columns = {
+        "breaker_tripped": 1.0,
+        "current_a": 0.02,
+        "children__dark__share": 0.923,
+        "rated_current_a": None,
+        "odd": 2.0,
+    }
+    seen = {s.name: (s.label, s.value) for s in columns_seen(kinds()["street_lighting"], columns, FR)}
+    assert seen == {
+        "breaker_tripped": ("Disjoncteur déclenché", "oui"),
+        "current_a": ("Courant", "0,02 A"),
+        "children__dark__share": ("Part de ses lampes éteintes", "92,3 %"),
+        "rated_current_a": ("Courant nominal", "inconnu"),
+        "odd": ("odd", "2"),
+    }
