@@ -61,6 +61,7 @@ def create_app(*, settings: Settings, database_url: str, mqtt_url: str, clock: C
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,
         max_body_size=MAX_BODY_BYTES,
     )
     app.add_middleware(GZipMiddleware, compresslevel=5)

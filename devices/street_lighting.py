@@ -152,7 +152,7 @@ def feeder_out(
     min_current_ratio: float = 0.2,
     dark_share: float = 0.6,
 ) -> Mask:
-    """The breaker tripped, no current flows though the contactor is closed, or most of its lamps are dark or overdue."""
+    """The breaker tripped, no current flows through a closed contactor, or most of its lamps are dark or overdue."""
     no_current = (contactor_closed == 1) & (current_a < min_current_ratio * rated_current_a)
     return (breaker_tripped == 1) | no_current | (children__dark__share >= dark_share)
 

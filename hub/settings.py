@@ -1,4 +1,4 @@
-"""Settings: read once from the environment (BEFFROI_*) and beffroi.toml, then passed down; of ours it knows the clock only."""
+"""Settings, read once from the environment (BEFFROI_*) and beffroi.toml, then passed down; of ours: the clock."""
 
 from pathlib import Path
 from typing import Annotated, Literal

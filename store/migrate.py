@@ -23,7 +23,8 @@ async def migrate(url: str) -> list[str]:
         await connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         await connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
         await connection.execute(
-            "CREATE TABLE IF NOT EXISTS migration (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+            "CREATE TABLE IF NOT EXISTS migration"
+            " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
         )
         applied = [name for name in sorted(p.stem for p in MIGRATIONS.glob("*.sql")) if await _apply(connection, name)]
         async with connection.transaction():

@@ -112,9 +112,7 @@ async def register_unknown(connection: Connection, keys: Iterable[Key], now: dat
     names = {"communes": communes, "kinds": kind_names, "ids": ids}
     types = [sole_type(kind) for kind in kind_names]
     version = await _next_version(connection)
-    added = await connection.execute(
-        SQL["register_unknown"], {**names, "types": types, "now": now, "version": version}
-    )
+    added = await connection.execute(SQL["register_unknown"], {**names, "types": types, "now": now, "version": version})
     if added.rowcount:
         await connection.execute(SQL["raise_version"], {"version": version})
     rows = await (await connection.execute(SQL["numbers"], names)).fetchall()

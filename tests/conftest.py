@@ -27,8 +27,6 @@ def hub_settings(home: Path, **more: object) -> Settings:
     return Settings.model_validate({"home": home, "runtime": Path(".beffroi/runtime"), **ports, **more})
 
 
-
-
 @pytest.fixture(scope="session")
 async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Embedded]:
     """PostgreSQL with TimescaleDB, and Mosquitto."""

@@ -5,7 +5,7 @@ import { IncidentList } from "./incidents.js";
 import { KindPicture } from "./picture.js";
 import { PointsLayer } from "./points.js";
 import { Stream } from "./stream.js";
-import { _, clockTime, number } from "./texts.js";
+import { _, clockTime, ngettext, number } from "./texts.js";
 
 const RELOAD_PAUSE_MS = 3000;
 const CLOSE_ZOOM = 16;
@@ -132,7 +132,7 @@ function drawCounts() {
     drawBar(item.querySelector(".bar"), byState);
     const parts = [
       [2, byState[2], _("normal")], [1, byState[1], _("resting")], [3, byState[3], _("silent")],
-      [worst, faults, urgent ? _("at fault, {n} urgent", { n: number(urgent) }) : _("at fault")], [0, byState[0], _("not heard yet")],
+      [worst, faults, urgent ? ngettext("at fault, {n} urgent", "at fault, {n} urgent", urgent) : _("at fault")], [0, byState[0], _("not heard yet")],
     ].filter(([state, count]) => count > 0 || (state !== 0 && state !== 1));
     if (toCommission) parts.push([null, toCommission, _("to commission")]);
     item.querySelector(".kind-counts").replaceChildren(...parts.map(([state, count, label]) => drawCount(state, count, label)));

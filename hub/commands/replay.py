@@ -17,9 +17,7 @@ def run(settings: Settings, file: Path, *, speed: float, keep_time: bool, page: 
     async def work(stopping: asyncio.Event) -> None:
         url = mqtt_url(settings, Secrets.of(settings.home), "simulator")
         clock = await hub_clock(url, settings.the_clock)
-        played = await replay.run(
-            url, file, speed=speed, keep_time=keep_time, page=page, clock=clock, stop=stopping
-        )
+        played = await replay.run(url, file, speed=speed, keep_time=keep_time, page=page, clock=clock, stop=stopping)
         bad.extend(played.bad)
 
     run_until_signal(work)

@@ -35,7 +35,7 @@ class Format:
     known: frozenset[str]
 
 
-class _Head(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+class _Head(msgspec.Struct, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     id: str | None = None
     ts: Ts = None
     event: str | None = None
@@ -48,7 +48,9 @@ HEAD_FIELDS = len(_Head.__struct_fields__)
 def format_of(kind: Kind) -> Format:
     """The decoder of a kind's declared fields."""
     fields = [(f.name, (bool | int if f.storage == "flag" else float) | None, None) for f in kind.fields]
-    part = msgspec.defstruct(kind.name, fields, bases=(_Head,), gc=False, forbid_unknown_fields=True)
+    part = msgspec.defstruct(
+        kind.name, fields, bases=(_Head,), gc=False, forbid_unknown_fields=True, omit_defaults=True
+    )
     return Format(
         kind=kind,
         events=frozenset(e.code for e in kind.events),
@@ -118,8 +120,9 @@ class Native:
             found = format_.payload.decode(payload)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return _slowly(address, format_, payload)
-        parts = found if type(found) is list else (found,)
-        return [_heard(address, format_, number, part, None) for number, part in enumerate(parts)]
+        if type(found) is not list:
+            return [_heard(address, format_, WHOLE, found, None)]
+        return [_heard(address, format_, number, part, None) for number, part in enumerate(found)]
 
 
 def _heard(address: Address, format_: Format, number: int, part: Any, rest: dict[str, object] | None) -> Heard | Reject:
@@ -132,7 +135,7 @@ def _heard(address: Address, format_: Format, number: int, part: Any, rest: dict
         return _reject(number, "unknown_event", f"{part.event[:100]!r} is not an event of {address.kind.name}", part)
     values = msgspec.structs.astuple(part)[HEAD_FIELDS:]
     return Heard(
-        number,
+        max(number, 0),
         address.commune,
         address.kind.name,
         device_id,
@@ -172,7 +175,7 @@ def _one(address: Address, format_: Format, number: int, found: object) -> Heard
         part = msgspec.convert(declared, format_.part)
     except msgspec.ValidationError as error:
         return _reject(number, "wrong_type", _explain(str(error)), found)
-    return _heard(address, format_, max(number, 0), part, rest or None)
+    return _heard(address, format_, number, part, rest or None)
 
 
 def _reject(number: int, reason: Any, detail: str, part: object) -> Reject:

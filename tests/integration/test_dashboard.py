@@ -51,9 +51,9 @@ async def city(database_url: str) -> dict[str, int]:
             ("water_meter", STRANGER, None, None, False),
         ):
             query = await conn.execute(
-                "INSERT INTO device (commune, kind, id, type, parent_no, lat, lon, street, changed_at, first_seen_at,"
-                " commissioned_at) VALUES ('dijon', %s, %s, %s, %s, 47.32, 5.04, 'rue <b>Monge</b>', now(), now(),"
-                " CASE WHEN %s THEN now() END) RETURNING device_no",
+                "INSERT INTO device (commune, kind, id, type, parent_no, lat, lon, street, changed_at, changed_version,"
+                " first_seen_at, commissioned_at) VALUES ('dijon', %s, %s, %s, %s, 47.32, 5.04, 'rue <b>Monge</b>', now(), 1,"
+                " now(), CASE WHEN %s THEN now() END) RETURNING device_no",
                 [kind, id, type, numbers.get(parent or ""), is_known],
             )
             numbers[id] = (await query.fetchone() or {})["device_no"]

@@ -1,5 +1,7 @@
 """The rules' life cycle on the board, as timelines."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -22,7 +24,19 @@ def lighting_board() -> Board:
         (1, "dijon", "street_lighting", "A", "cabinet", None, None, 47.3, 5.0, True, {}),
         (2, "dijon", "street_lighting", "F", "feeder", 1, 1, 47.3, 5.0, True, {"rated_current_a": 9}),
         *(
-            (FIRST_LAMP_NO + i, "dijon", "street_lighting", f"L{i}", "lamp", 2, 1, 47.3, 5.0, True, {"rated_power_w": 60})
+            (
+                FIRST_LAMP_NO + i,
+                "dijon",
+                "street_lighting",
+                f"L{i}",
+                "lamp",
+                2,
+                1,
+                47.3,
+                5.0,
+                True,
+                {"rated_power_w": 60},
+            )
             for i in range(LAMPS)
         ),
         (99, "dijon", "street_lighting", "stranger", None, None, None, None, None, False, {}),
@@ -32,9 +46,7 @@ def lighting_board() -> Board:
 
 def heard(board, *rows, now=None):
     now = max(row.get("received", row["ts"]) for row in rows) if now is None else now
-    told = apply(
-        board, readings_of("street_lighting", rows), now_us=NOW_US + int(now * 1e6), watched_since_us=NOW_US
-    )
+    told = apply(board, readings_of("street_lighting", rows), now_us=NOW_US + int(now * 1e6), watched_since_us=NOW_US)
     return [(t.code, t.action, t.device_no, t.quiet) for t in told]
 
 
@@ -151,8 +163,12 @@ def test_states_show_the_worst():
 
 
 READING = st.fixed_dictionaries(
-    {"no": st.integers(10, 12), "ts": st.integers(0, 5000), "dim_pct": st.sampled_from([0, 50, 100]),
-     "power_w": st.sampled_from([0, 1, 20, 30, 60])}
+    {
+        "no": st.integers(10, 12),
+        "ts": st.integers(0, 5000),
+        "dim_pct": st.sampled_from([0, 50, 100]),
+        "power_w": st.sampled_from([0, 1, 20, 30, 60]),
+    }
 )
 
 
@@ -163,7 +179,7 @@ def test_it_does_not_matter_how_the_log_is_cut(stream, cuts):
     at_once = heard(whole, *stream) if stream else []
     in_parts = []
     edges = [0, *sorted(c for c in cuts if c < len(stream)), len(stream)]
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in pairwise(edges):
         if first < last:
             in_parts += heard(cut, *stream[first:last])
     assert sorted(at_once) == sorted(in_parts)
