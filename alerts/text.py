@@ -7,6 +7,7 @@ from datetime import datetime, tzinfo
 from alerts.ledger import Change, Purpose
 from alerts.scene import Incident, Place, Scene
 from devices.kind import Text
+from devices.place import said_once
 
 SMALL_WORDS = frozenset({"d", "de", "des", "du", "en", "et", "l", "la", "le", "les", "lès", "sous", "sur"})
 TITLES: Mapping[Purpose, Text] = {
@@ -105,9 +106,8 @@ class Writer:
         return text.fr if self.language == "fr" else text.en
 
     def _place(self, place: Place) -> str:
-        name = place.label or place.id
-        commune = f"({commune_name(place.commune)})"
-        return f"{name}, {place.street} {commune}" if place.street else f"{name} {commune}"
+        parts = said_once([place.label or place.id, place.street])
+        return f"{', '.join(parts)} ({commune_name(place.commune)})"
 
     def _served(self, place: Place, served: Mapping[str, int], scene: Scene) -> str:
         """The most numerous type of device below, in words: '31 lampadaires'."""

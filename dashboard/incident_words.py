@@ -6,6 +6,7 @@ from typing import Any
 
 from dashboard.words import Words
 from devices.kind import Attribute, Field, Kind, Rule, Text, kinds
+from devices.place import said_once
 from store.pages import IncidentCard
 
 UNSAID = Text("", "")
@@ -53,8 +54,7 @@ def place_of(card: IncidentCard, words: Words) -> str:
     parts = [device_name(card.kind, card.type, card.label, card.id, words)]
     if card.parent_label:
         parts.append(device_name(card.kind, card.parent_type, card.parent_label, card.parent_label, words))
-    parts += [card.street] if card.street else []
-    return ", ".join([*parts, words.commune(card.commune)])
+    return ", ".join(said_once([*parts, card.street, words.commune(card.commune)]))
 
 
 def shown_card(card: IncidentCard, words: Words) -> dict[str, Any]:

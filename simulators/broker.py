@@ -1,7 +1,9 @@
 """Connections of the simulator and of replays to a broker: aiomqtt, with errors in our words."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import aiomqtt
@@ -45,6 +47,27 @@ async def connected(mqtt_url: str) -> AsyncIterator[aiomqtt.Client]:
             yield connection
     except MqttError as error:
         raise BrokerUnavailable(f"the broker at {address(mqtt_url)} does not answer or refuses: {error}") from error
+
+
+async def while_connected(broker: aiomqtt.Client, work: Coroutine[Any, Any, None]) -> None:
+    """Run some work; MqttError when the connection is lost meanwhile.
+
+    By itself a publish would learn of the loss only when its acknowledgement is overdue.
+    """
+    tasks = [asyncio.ensure_future(work), asyncio.ensure_future(_until_lost(broker))]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _until_lost(broker: aiomqtt.Client) -> None:
+    async for _ in broker.messages:  # nothing is subscribed; ends with MqttError
+        continue
 
 
 def address(mqtt_url: str) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hub.clock import SECOND_US, Clock
 from hub.errors import BadFile, BadSetting
-from simulators.broker import connected
+from simulators.broker import connected, while_connected
 from simulators.recordings import RECORDINGS, Recorded, Recording, recording_of
 
 REPLAY_MARK = ("beffroi-replay", "1")
@@ -110,17 +110,12 @@ async def run(
         screen.print(f"{file}, line {line.number}: {line.reason}", style="yellow", markup=False, highlight=False)
     player = _Player(tape, clock or Clock(), stop or asyncio.Event(), speed=speed, keep_time=keep_time, page=page)
     async with connected(mqtt_url) as broker:
-        published = 0
         with _progress(screen) as progress:
-            task = progress.add_task(file.name, total=len(tape.messages))
-            while tape.messages and not player.stop.is_set():
-                progress.reset(task)
-                async for _ in player.play(broker):
-                    progress.advance(task)
-                    published += 1
-                if not repeat:
-                    break
-    return Replayed(published, tape.bad)
+            bar = progress.add_task(file.name, total=len(tape.messages))
+            await while_connected(
+                broker, player.play(broker, lambda done: progress.update(bar, completed=done), repeat)
+            )
+    return Replayed(player.published, tape.bad)
 
 
 def _progress(console: Console) -> Progress:
@@ -128,9 +123,9 @@ def _progress(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Player:
-    """A tape and how it is to be played."""
+    """A tape, how it is to be played, and how far it was."""
 
     tape: Tape
     clock: Clock
@@ -138,18 +133,27 @@ class _Player:
     speed: float
     keep_time: bool
     page: bool
+    published: int = 0
+    """Messages that the broker has acknowledged."""
 
-    async def play(self, broker: aiomqtt.Client) -> AsyncIterator[Recorded]:
-        """Play the tape once; gives each message when the broker has acknowledged it."""
+    async def play(self, broker: aiomqtt.Client, show: Callable[[int], None], repeat: bool) -> None:
+        """Play the tape to its end, or over and over until `stop` is set."""
+        while self.tape.messages and not self.stop.is_set():
+            await self._play_once(broker, show)
+            if not repeat:
+                return
+
+    async def _play_once(self, broker: aiomqtt.Client, show: Callable[[int], None]) -> None:
         marks = None if self.page else _marks()
         start_us = self.clock.now_us()
-        for message, offset_us in zip(self.tape.messages, self.tape.offset_us, strict=True):
+        for place, (message, offset_us) in enumerate(zip(self.tape.messages, self.tape.offset_us, strict=True), 1):
             planned_us = start_us + int(offset_us / self.speed)
             await self._wait_until(planned_us)
             if self.stop.is_set():
                 return
             await broker.publish(message.topic, self._payload(message, planned_us), qos=1, properties=marks)
-            yield message
+            self.published += 1
+            show(place)
 
     def _payload(self, message: Recorded, planned_us: int) -> bytes:
         if self.keep_time:

@@ -12,7 +12,7 @@ import structlog
 
 from hub.clock import Clock, to_datetime
 from hub.errors import BadFile, BadSetting, BrokerUnavailable
-from simulators.broker import connected
+from simulators.broker import connected, while_connected
 from simulators.city import City, make_city
 from simulators.faults import Fault, plan_faults, truth_lines
 from simulators.lighting import Lighting
@@ -102,7 +102,7 @@ async def run(
         try:
             async with connected(mqtt_url) as broker:
                 was_connected = True
-                await _publish_all(broker, source, stop)
+                await while_connected(broker, _publish_all(broker, source, stop))
         except BrokerUnavailable as error:
             if not was_connected:
                 raise

@@ -63,7 +63,7 @@ class Writer:
             counts = Counter(decoded.counts)
             conflicts: list[Rejected] = []
             for readings in decoded.readings:
-                stored, rejected = await self._write_readings(_numbered(readings, met), decoded)
+                stored, rejected = await self._write_readings(_numbered(readings, met), decoded, now)
                 counts.update(stored)
                 conflicts += rejected
             counts["readings_quarantined"] += len(conflicts)
@@ -93,10 +93,12 @@ class Writer:
         strangers = sorted(key for key in heard if key not in numbers)
         return await registry.register_unknown(self.connection, strangers, now) if strangers else {}
 
-    async def _write_readings(self, readings: Readings, decoded: Decoded) -> tuple[Counter[str], list[Rejected]]:
+    async def _write_readings(
+        self, readings: Readings, decoded: Decoded, now: datetime
+    ) -> tuple[Counter[str], list[Rejected]]:
         """COPY what is newer than its device's last row; send the rest through the staging table."""
         readings = readings.take(np.lexsort((readings.ts_us, readings.device_no)))
-        await self._learn_ends(readings)
+        await self._learn_ends(readings, now)
         same = np.zeros(len(readings), bool)
         same[1:] = (np.diff(readings.device_no) == 0) & (np.diff(readings.ts_us) == 0)
         fresh = (readings.ts_us > self.ends.ts_us[readings.device_no]) & ~same
@@ -112,7 +114,7 @@ class Writer:
         merged, rejected = await self._merge(late, decoded)
         return counts + merged, rejected
 
-    async def _learn_ends(self, readings: Readings) -> None:
+    async def _learn_ends(self, readings: Readings, now: datetime) -> None:
         """Ask the database for the newest row of devices met for the first time since the start."""
         devices = np.unique(readings.device_no)
         self.ends.reach(int(devices[-1]))
@@ -124,6 +126,9 @@ class Writer:
         for row in rows:
             self.ends.ts_us[row["device_no"]] = to_us(row["ts"])
         self.ends.known[asked] = True
+        silent_before = asked[self.ends.ts_us[asked] == NEVER]
+        if len(silent_before):
+            await self.connection.execute(SQL["first_seen"], {"devices": silent_before.tolist(), "now": now})
 
     def _remember(self, stored: Sequence[Readings], met: dict[Key, int]) -> None:
         for readings in stored:

@@ -29,18 +29,22 @@ class Processes:
     more: dict[str, str] = field(default_factory=dict)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What every process of this hub is told."""
+        return {
+            **{k: v for k, v in os.environ.items() if not k.startswith("BEFFROI_")},
+            "BEFFROI_HOME": str(self.home),
+            "BEFFROI_DATABASE_URL": self.database_url,
+            "BEFFROI_MQTT_URL": self.mqtt_url,
+            **self.more,
+        }
+
     def start(self, *names: str) -> None:
         for name in names:
-            env = {
-                **{k: v for k, v in os.environ.items() if not k.startswith("BEFFROI_")},
-                "BEFFROI_HOME": str(self.home),
-                "BEFFROI_DATABASE_URL": self.database_url,
-                "BEFFROI_MQTT_URL": self.mqtt_url,
-                **self.more,
-            }
             with (self.home / f"{name}.log").open("ab") as log:
                 self.running[name] = subprocess.Popen(
-                    [sys.executable, "-m", "hub.cli", name], env=env, stdout=log, stderr=log
+                    [sys.executable, "-m", "hub.cli", name], env=self.environment, stdout=log, stderr=log
                 )
 
     def kill(self, name: str) -> None:
@@ -56,6 +60,10 @@ class Processes:
         codes = {name: process.wait(timeout=15) for name, process in self.running.items()}
         self.running.clear()
         assert set(codes.values()) <= {0}, f"{codes}: {self.said()}"
+
+    async def hears(self, sources: int = 3) -> None:
+        """Wait until intake is connected to its sources."""
+        await eventually(lambda: asyncio.to_thread(self.said), lambda said: said.count(" connected ") >= sources)
 
     def said(self) -> str:
         return "\n".join(f"--- {path.name}\n{path.read_text()[-3000:]}" for path in self.home.glob("*.log"))

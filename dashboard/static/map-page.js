@@ -15,9 +15,11 @@ const { kinds, states } = await (await fetch("/api/kinds")).json();
 const pictures = kinds.map((kind) => new KindPicture(kind));
 const pictureOf = Object.fromEntries(pictures.map((picture) => [picture.kind.name, picture]));
 const incidents = new IncidentList($("incident-list"), $("incident-count"));
-const [bounds] = await Promise.all([cityBounds(), ...pictures.map((picture) => picture.load())]);
+const bounds = await cityBounds();
 const city = openMap();
 drawSymbols();
+await Promise.all(pictures.map((picture) => picture.load()));
+city?.points.changed();
 drawCounts();
 const stream = new Stream("/live");
 
@@ -58,7 +60,7 @@ function openMap() {
   }
   const points = new PointsLayer(pictures, bounds ? [(bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2] : [5.04, 47.32]);
   const putPoints = () => {
-    if (!map.getLayer(points.id)) map.addLayer(points, "street-names");
+    if (!map.getLayer(points.id)) map.addLayer(points, "commune-names");
     points.recolour();
   };
   map.on("load", putPoints);
@@ -72,8 +74,16 @@ function openMap() {
 
 function watchPointer(map, points) {
   const tip = $("tip");
-  let under = null, timer = 0;
+  let under = null, timer = 0, pointer = null;
   map.on("mousemove", ({ point }) => {
+    if (pointer === null) requestAnimationFrame(look); // once a frame is often enough
+    pointer = point;
+  });
+
+  function look() {
+    const point = pointer;
+    pointer = null;
+    if (map.isMoving()) return;
     const deviceNo = points.find(point);
     map.getCanvas().classList.toggle("pointing", deviceNo !== null);
     if (deviceNo === under) return;
@@ -81,7 +91,8 @@ function watchPointer(map, points) {
     tip.hidden = true;
     clearTimeout(timer);
     if (deviceNo !== null) timer = setTimeout(() => tell(deviceNo, point), 120);
-  });
+  }
+
   map.on("movestart", () => { tip.hidden = true; under = null; clearTimeout(timer); });
 
   async function tell(deviceNo, point) {

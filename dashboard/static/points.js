@@ -168,10 +168,15 @@ export class PointsLayer {
     const ratio = view.ratio;
     const wantX = x * ratio - width / 2 - view.x, wantY = y * ratio - height / 2 - view.y;
     const size = sizes(this.map.getZoom());
+    const scales = SYMBOLS.map((symbol) => TYPE_SCALE[symbol]);
+    const farthest = (Math.max(...size) * Math.max(...scales) / 2 + 4) * ratio;
+    const order = this.#order, place = this.#place, scale = view.scale;
     for (let k = this.#count - 1; k >= 0; k--) {
-      const row = this.#order[k];
-      const dx = this.#place[2 * row] * view.scale - wantX, dy = this.#place[2 * row + 1] * view.scale - wantY;
-      const reach = (size[this.#state[row]] * TYPE_SCALE[SYMBOLS[this.#symbol[row]]] / 2 + 4) * ratio;
+      const row = order[k];
+      const dx = place[2 * row] * scale - wantX;
+      if (dx > farthest || dx < -farthest) continue;
+      const dy = place[2 * row + 1] * scale - wantY;
+      const reach = (size[this.#state[row]] * scales[this.#symbol[row]] / 2 + 4) * ratio;
       if (dx * dx + dy * dy <= reach * reach) {
         const [picture, first] = this.#rows.findLast(([, start]) => start <= row);
         return picture.deviceNo[row - first];
@@ -232,17 +237,18 @@ export class PointsLayer {
   #sort() {
     const starts = new Uint32Array(STATES + 1);
     const shown = this.#rows.filter(([picture]) => this.#shown.has(picture.kind.name));
+    const place = this.#place, states = this.#state, order = this.#order;
     const each = (take) => {
       for (const [picture, first] of shown) {
         for (let row = first; row < first + picture.deviceNo.length; row++) {
-          if (this.#place[2 * row] === this.#place[2 * row]) take(row); // NaN: nowhere
+          if (!Number.isNaN(place[2 * row])) take(row);
         }
       }
     };
-    each((row) => starts[this.#state[row] + 1]++);
+    each((row) => starts[states[row] + 1]++);
     for (let state = 0; state < STATES; state++) starts[state + 1] += starts[state];
     this.#count = starts[STATES];
-    each((row) => { this.#order[starts[this.#state[row]]++] = row; });
+    each((row) => { order[starts[states[row]]++] = row; });
   }
 }
 

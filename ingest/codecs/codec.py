@@ -25,6 +25,8 @@ Reason = Literal[
 ]
 WHOLE = -1
 """The part number of a message as a whole."""
+DEEPEST = 64
+"""Levels of lists and objects inside each other that are kept; real payloads have three or four."""
 
 
 class Heard(msgspec.Struct, frozen=True, gc=False):
@@ -67,6 +69,14 @@ class Codec(Protocol):
 
     def decode(self, topic: str, payload: bytes, commune: str) -> list[Heard | Reject]:
         """Read a message; `commune` is the source's, for formats that carry none. Never raises."""
+
+
+def is_too_deep(value: object, levels: int = DEEPEST) -> bool:
+    """Are lists or objects in it nested so deep that later steps, which go down level by level, could fail?"""
+    if not isinstance(value, list | dict):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(is_too_deep(one, levels - 1) for one in inner)
 
 
 def in_order(kind: Kind, fields: Mapping[str, float | None]) -> tuple[float | None, ...]:

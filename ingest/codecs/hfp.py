@@ -43,6 +43,8 @@ EVENTS: Mapping[str, str | None] = {
 }
 KMH_PER_MPS = 3.6
 TOLD_BY_EVENTS = ("speed_kmh", "course_deg", "odometer_m", "doors_open")
+LATEST_S = 253_402_300_800.0
+"""The year 10000; a `tsi` beyond it is no time."""
 READ = frozenset({"tst", "tsi", "spd", "hdg", "lat", "long", "odo", "drst"})
 
 
@@ -142,7 +144,7 @@ def _ts_us(body: Mapping[str, object]) -> int | None:
     ts_us = instant_us(body.get("tst"))
     if ts_us is None:
         seconds = number(body, "tsi")
-        ts_us = None if seconds is None else int(seconds * 1_000_000)
+        ts_us = None if seconds is None or abs(seconds) > LATEST_S else int(seconds * 1_000_000)
     return ts_us
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from hub.clock import to_us
-from ingest.codecs.codec import WHOLE, Reason, Reject
+from ingest.codecs.codec import DEEPEST, WHOLE, Reason, Reject, is_too_deep
 from store.jsonb import MAX_INTEGER, storable
 
 
@@ -30,6 +30,8 @@ def json_object(payload: bytes) -> dict[str, object]:
         raise RefusedError("invalid_json", f"not JSON in UTF-8 (NaN and Infinity are not JSON): {error}") from error
     if not isinstance(found, dict):
         raise RefusedError("wrong_type", f"expected a JSON object, found {_word(found)}")
+    if is_too_deep(found):
+        raise RefusedError("too_large", f"lists and objects are nested more than {DEEPEST} levels deep")
     return found
 
 

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from devices.kind import Kind, kinds
 from hub.clock import to_us
-from ingest.codecs.codec import WHOLE, Heard, Reject
+from ingest.codecs.codec import DEEPEST, WHOLE, Heard, Reject, is_too_deep
 
 HEARD_SUFFIXES = ("telemetry", "batch", "state", "config")
 COMMAND_SUFFIXES = ("cmd", "cmd_ack")
@@ -20,8 +20,19 @@ SECONDS_END = 100_000_000_000
 """A `ts` under this is in seconds, not milliseconds (in milliseconds it would be March 1973)."""
 
 Ts = int | float | datetime | None
-_MESSAGE = re.compile(r"Expected `([^`]+)`(?:, got `([^`]+)`)?(?: - at `\$(?:\[\d*\.*\])?\.?([^`]*)`)?")
-_WORDS = {"float | null": "a number", "bool | int | null": "true or false", "str | null": "a text"}
+FlagValue = bool | Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)] | None
+"""Bounded, because an integer of 400 digits is valid JSON and no float."""
+TOO_DEEP = f"lists and objects are nested more than {DEEPEST} levels deep"
+_MESSAGE = re.compile(
+    r"Expected `([^`]+)`(?: [<>]= -?\d+)?(?:, got `([^`]+)`)?(?: - at `\$(?:\[\d*\.*\])?\.?([^`]*)`)?"
+)
+_WORDS = {
+    "float | null": "a number",
+    "bool | int | null": "true or false",
+    "int": "true or false",
+    "str | null": "a text",
+    "int | float | datetime | null": "a time",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +58,7 @@ HEAD_FIELDS = len(_Head.__struct_fields__)
 @cache
 def format_of(kind: Kind) -> Format:
     """The decoder of a kind's declared fields."""
-    fields = [(f.name, (bool | int if f.storage == "flag" else float) | None, None) for f in kind.fields]
+    fields = [(f.name, FlagValue if f.storage == "flag" else float | None, None) for f in kind.fields]
     part = msgspec.defstruct(
         kind.name, fields, bases=(_Head,), gc=False, forbid_unknown_fields=True, omit_defaults=True
     )
@@ -78,12 +89,12 @@ def parse_topic(topic: str) -> Address | Reject | None:
     if suffix in COMMAND_SUFFIXES:
         return None
     if suffix not in HEARD_SUFFIXES:
-        return Reject(WHOLE, "wrong_topic", f"{suffix}: the last level is one of {', '.join(HEARD_SUFFIXES)}")
+        return Reject(WHOLE, "wrong_topic", f"{suffix[:40]}: the last level is one of {', '.join(HEARD_SUFFIXES)}")
     if not (IDENTITY.fullmatch(commune) and IDENTITY.fullmatch(device_id)):
         return Reject(WHOLE, "wrong_topic", "commune and device are 1 to 64 printable characters")
     kind = kinds().get(kind_name)
     if kind is None:
-        return Reject(WHOLE, "unknown_kind", f"{kind_name}: the kinds are {', '.join(sorted(kinds()))}")
+        return Reject(WHOLE, "unknown_kind", f"{kind_name[:40]}: the kinds are {', '.join(sorted(kinds()))}")
     return Address(commune, kind, device_id, suffix)
 
 
@@ -151,6 +162,8 @@ def _announcement(address: Address, payload: bytes) -> Heard | Reject:
         announced = msgspec.json.decode(payload, type=dict[str, object])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return Reject(WHOLE, "invalid_json", f"config is a JSON object: {error}")
+    if is_too_deep(announced):
+        return Reject(WHOLE, "too_large", TOO_DEEP)
     nothing = (None,) * len(address.kind.fields)
     return Heard(0, address.commune, address.kind.name, address.id, None, nothing, announced=announced)
 
@@ -167,6 +180,8 @@ def _slowly(address: Address, format_: Format, payload: bytes) -> list[Heard | R
 
 
 def _one(address: Address, format_: Format, number: int, found: object) -> Heard | Reject:
+    if is_too_deep(found):
+        return Reject(number, "too_large", TOO_DEEP)
     if not isinstance(found, Mapping):
         return _reject(number, "wrong_type", f"expected a JSON object, found {type(found).__name__}", found)
     rest = {name: value for name, value in found.items() if name not in format_.known}
@@ -186,7 +201,8 @@ def _explain(error: str) -> str:
     """msgspec's words in ours."""
     match = _MESSAGE.search(error)
     if not match:
-        return error
+        what, _, where = error.partition(" - at `$")
+        return f"{where.strip('.`') or 'payload'}: {what[:1].lower()}{what[1:]}"
     expected, got, field = match.groups()
     return f"{field or 'payload'}: expected {_WORDS.get(expected, expected)}, found {got or 'something else'}"
 

@@ -16,3 +16,6 @@ ON CONFLICT (device_no, ts, code) DO NOTHING;
 INSERT INTO quarantine (log_id, log_offset, part, received_at, source, topic, payload, reason, detail)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (log_id, log_offset, part) DO NOTHING;
+
+-- name: first_seen
+UPDATE device SET first_seen_at = %(now)s WHERE device_no = ANY (%(devices)s) AND first_seen_at IS NULL;

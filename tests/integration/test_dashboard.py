@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import iter_route_contexts
 
 from dashboard.app import Server, create_app
 from dashboard.attempts import MAX_FAILURES
@@ -52,8 +52,9 @@ async def city(database_url: str) -> dict[str, int]:
         ):
             query = await conn.execute(
                 "INSERT INTO device (commune, kind, id, type, parent_no, lat, lon, street, changed_at, changed_version,"
-                " first_seen_at, commissioned_at) VALUES ('dijon', %s, %s, %s, %s, 47.32, 5.04, 'rue <b>Monge</b>', now(), 1,"
-                " now(), CASE WHEN %s THEN now() END) RETURNING device_no",
+                " first_seen_at, commissioned_at)"
+                " VALUES ('dijon', %s, %s, %s, %s, 47.32, 5.04, 'rue <b>Monge</b>', now(), 1, now(),"
+                " CASE WHEN %s THEN now() END) RETURNING device_no",
                 [kind, id, type, numbers.get(parent or ""), is_known],
             )
             numbers[id] = (await query.fetchone() or {})["device_no"]
@@ -142,12 +143,7 @@ async def test_every_route_but_the_door_asks_for_a_session(app: FastAPI, strange
 
 
 def _routes(app: FastAPI) -> list[tuple[str, set[str]]]:
-    found = []
-    for context in app.router.routes_with_context() if hasattr(app.router, "routes_with_context") else app.routes:
-        route = getattr(context, "route", context)
-        if isinstance(route, APIRoute):
-            found.append((route.path, route.methods))
-    return found
+    return [(str(route.path), set(route.methods or ())) for route in iter_route_contexts(app.routes)]
 
 
 async def test_a_person_without_session_is_led_to_the_door_and_back(stranger: httpx.AsyncClient) -> None:

@@ -30,9 +30,10 @@ LIMIT_S = 15.0
 CLOCK = Clock()
 EMPTY = "TRUNCATE incident, incident_member, incident_change, notification, reader, quarantine, device RESTART IDENTITY"
 ADD_DEVICE = """
-    INSERT INTO device (device_no, commune, kind, id, type, parent_no, gateway_no, street, commissioned_at)
+    INSERT INTO device (device_no, commune, kind, id, type, parent_no, gateway_no, street, commissioned_at,
+        changed_at, changed_version)
     OVERRIDING SYSTEM VALUE
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, CASE WHEN %s THEN now() END)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, CASE WHEN %s THEN now() END, now(), 1)
 """
 
 
@@ -215,8 +216,9 @@ class CountedStatements:
 
 async def test_large_batch_takes_few_statements(connection: Connection, desk: Desk, log: TransitionsLog) -> None:
     await connection.execute(
-        b"""INSERT INTO device (device_no, commune, kind, id, type, parent_no, commissioned_at) OVERRIDING SYSTEM VALUE
-            SELECT 1000 + n, 'dijon', 'street_lighting', 'more-' || n, 'lamp', 2 + n % 2, now()
+        b"""INSERT INTO device (device_no, commune, kind, id, type, parent_no, commissioned_at, changed_at,
+                changed_version) OVERRIDING SYSTEM VALUE
+            SELECT 1000 + n, 'dijon', 'street_lighting', 'more-' || n, 'lamp', 2 + n % 2, now(), now(), 1
             FROM generate_series(1, 5000) n"""
     )
     lamps = [fire(1000 + n) for n in range(1, 5001)]

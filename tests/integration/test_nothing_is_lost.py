@@ -8,7 +8,7 @@ import secrets
 import pytest
 
 from hub.runtime.servers import Embedded
-from store.database import connect
+from tests.database import accounts_balance, fetch, one
 from tests.processes import Processes, Publisher, eventually
 
 RATE = 2_000
@@ -23,24 +23,9 @@ def hub(tmp_path, database_url, broker: Embedded):
         yield processes
 
 
-async def fetch(url: str, statement: str) -> list[dict[str, object]]:
-    async with connect(url, autocommit=True) as connection:
-        return await (await connection.execute(statement.encode())).fetchall()
-
-
-async def one(url: str, statement: str) -> dict[str, object]:
-    (row,) = await fetch(url, statement)
-    return row
-
-
-async def reading(hub: Processes) -> None:
-    """Wait until the hub hears."""
-    await eventually(lambda: asyncio.to_thread(hub.said), lambda said: said.count(" connected ") >= 3)
-
-
 async def test_kill_9_loses_nothing_and_doubles_nothing(hub, database_url, broker):
     hub.start("intake", "worker")
-    await reading(hub)
+    await hub.hears()
     publisher = Publisher(broker.simulator_url)
     run = secrets.token_hex(3)
     chance = random.Random(run)
@@ -76,12 +61,3 @@ async def test_kill_9_loses_nothing_and_doubles_nothing(hub, database_url, broke
     assert set(in_database) == set(publisher.acknowledged)
     assert sum(row["time_flagged"] for row in rows) == RATE * SECONDS // 10
     await accounts_balance(database_url)
-
-
-async def accounts_balance(database_url: str) -> None:
-    """Law 1, as the store has counted."""
-    row = await one(database_url, "SELECT * FROM reader WHERE name = 'store'")
-    assert row["messages"] == row["next_offset"]
-    assert row["messages"] == sum(row[f"messages_{what}"] for what in ("decoded", "quarantined", "duplicate"))
-    parts = ("stored", "merged", "duplicate", "quarantined", "withheld")
-    assert row["readings"] == sum(row[f"readings_{what}"] for what in parts)

@@ -1,4 +1,4 @@
-"""A small simulated city, made once."""
+"""The simulated city, whole and small, made once."""
 
 from pathlib import Path
 
@@ -12,3 +12,8 @@ DIJON = Path("simulators/cities/dijon")
 @pytest.fixture(scope="session")
 def small_city() -> City:
     return make_city(DIJON, scale=0.01)
+
+
+@pytest.fixture(scope="session")
+def whole_city() -> City:
+    return make_city(DIJON)

@@ -16,23 +16,18 @@ from simulators.city import City, make_city, shares
 DIJON = Path("simulators/cities/dijon")
 
 
-@pytest.fixture(scope="module")
-def city() -> City:
-    return make_city(DIJON)
-
-
-def test_dijon_has_its_23_communes_and_exactly_its_devices(city: City) -> None:
-    counts = Counter(device.type for device in city.devices())
-    assert len(city.communes) == 23
+def test_dijon_has_its_23_communes_and_exactly_its_devices(whole_city: City) -> None:
+    counts = Counter(device.type for device in whole_city.devices())
+    assert len(whole_city.communes) == 23
     assert (counts["lamp"], counts["meter"], counts["vehicle"]) == (34_000, 33_000, 205)
     assert 430 <= counts["cabinet"] <= 450
     assert 3 * counts["cabinet"] <= counts["feeder"] <= 4 * counts["cabinet"]
-    assert all((city.lamps.commune == number).any() for number in range(23))
+    assert all((whole_city.lamps.commune == number).any() for number in range(23))
 
 
-def test_ids_are_unique_and_parents_come_before_their_children(city: City) -> None:
+def test_ids_are_unique_and_parents_come_before_their_children(whole_city: City) -> None:
     seen: dict[str, str] = {}
-    for device in city.devices():
+    for device in whole_city.devices():
         assert device.id not in seen
         assert name_fault(device.id) is None
         kind = kinds()[device.kind]
@@ -42,36 +37,36 @@ def test_ids_are_unique_and_parents_come_before_their_children(city: City) -> No
         seen[device.id] = device.type
 
 
-def test_a_lamp_is_named_after_its_street_and_hangs_near_its_cabinet(city: City) -> None:
-    devices = {device.id: device for device in city.devices()}
+def test_a_lamp_is_named_after_its_street_and_hangs_near_its_cabinet(whole_city: City) -> None:
+    devices = {device.id: device for device in whole_city.devices()}
     lamp = devices["L-DIJ-A045-D3-012"]
     assert lamp.parent == "F-DIJ-A045-D3"
     assert lamp.gateway == "A-DIJ-045"
     assert lamp.label == f"Lampadaire {lamp.label.split()[1][:-1]}, {lamp.street}"  # type: ignore[union-attr]
-    home = city.feeder_cabinet[city.lamp_feeder]
-    plane = city.network.plane
-    lamps = plane.to_metres(city.lamps.lat, city.lamps.lon)
-    away = np.linalg.norm(lamps - plane.to_metres(city.cabinets.lat[home], city.cabinets.lon[home]), axis=1)
+    home = whole_city.feeder_cabinet[whole_city.lamp_feeder]
+    plane = whole_city.network.plane
+    lamps = plane.to_metres(whole_city.lamps.lat, whole_city.lamps.lon)
+    away = np.linalg.norm(lamps - plane.to_metres(whole_city.cabinets.lat[home], whole_city.cabinets.lon[home]), axis=1)
     assert np.median(away) < 600
 
 
-def test_lamps_stand_about_30_m_apart_along_their_streets(city: City) -> None:
-    points = city.network.plane.to_metres(city.lamps.lat, city.lamps.lon)
-    same = (np.diff(city.lamps.street) == 0) & (np.diff(city.lamps.commune) == 0)
+def test_lamps_stand_about_30_m_apart_along_their_streets(whole_city: City) -> None:
+    points = whole_city.network.plane.to_metres(whole_city.lamps.lat, whole_city.lamps.lon)
+    same = (np.diff(whole_city.lamps.street) == 0) & (np.diff(whole_city.lamps.commune) == 0)
     apart = np.linalg.norm(np.diff(points, axis=0), axis=1)[same]
     assert 25 < np.median(apart) < 33
     assert apart.max() < 40
 
 
-def test_a_feeder_is_rated_as_its_lamps_together(city: City) -> None:
-    devices = {device.id: device for device in city.devices()}
+def test_a_feeder_is_rated_as_its_lamps_together(whole_city: City) -> None:
+    devices = {device.id: device for device in whole_city.devices()}
     feeder = devices["F-CHN-A003-D2"]
     watts = sum(d.attributes["rated_power_w"] for d in devices.values() if d.parent == feeder.id)
     assert feeder.attributes["rated_current_a"] == pytest.approx(watts / 230, abs=0.01)
 
 
-def test_every_street_can_be_driven_to(city: City) -> None:
-    reached, edges = {int(city.network.edge[0, 0])}, city.network.edge
+def test_every_street_can_be_driven_to(whole_city: City) -> None:
+    reached, edges = {int(whole_city.network.edge[0, 0])}, whole_city.network.edge
     while True:
         touched = np.isin(edges, list(reached)).any(axis=1)
         grown = reached | set(edges[touched].ravel().tolist())
@@ -88,13 +83,13 @@ def test_the_same_seed_makes_the_same_city_and_another_one_another(small_city: C
     assert list(other.devices()) != list(small_city.devices())
 
 
-def test_a_scaled_city_keeps_the_streets_and_has_its_share_of_devices(city: City, small_city: City) -> None:
-    assert small_city.street_names == city.street_names
+def test_a_scaled_city_keeps_the_streets_and_has_its_share_of_devices(whole_city: City, small_city: City) -> None:
+    assert small_city.street_names == whole_city.street_names
     assert (len(small_city.lamps), len(small_city.meters), len(small_city.vehicles)) == (340, 330, 2)
 
 
-def test_the_base_map_in_the_folder_is_the_citys(city: City) -> None:
-    for name, made in (("communes", communes_geojson(city)), ("streets", streets_geojson(city))):
+def test_the_base_map_in_the_folder_is_the_citys(whole_city: City) -> None:
+    for name, made in (("communes", communes_geojson(whole_city)), ("streets", streets_geojson(whole_city))):
         kept = json.loads((DIJON / f"{name}.geojson").read_text())
         assert [f["properties"] for f in kept["features"]] == [f["properties"] for f in made["features"]]  # type: ignore[attr-defined]
         assert kept == json.loads(json.dumps(made)), "draw it again: python -m simulators.basemap"

@@ -1,29 +1,21 @@
 """Simulated vehicles: on the streets, at believable speeds, with breaks and shifts."""
 
 import json
-from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from hub.clock import to_us
-from simulators.city import City, make_city
+from simulators.city import City
 from simulators.vehicles import Vehicles
 
 MORNING = to_us(datetime.fromisoformat("2026-11-23T08:30:00+00:00"))
 NIGHT = to_us(datetime.fromisoformat("2026-11-24T01:30:00+00:00"))
 HOUR_US = 3_600_000_000
 Tracks = dict[str, list[dict[str, Any]]]
-
-
-@pytest.fixture(scope="module")
-def city() -> City:
-    whole, small = make_city(Path("simulators/cities/dijon")), make_city(Path("simulators/cities/dijon"), scale=0.001)
-    return replace(small, vehicles=whole.vehicles, vehicle_edge=whole.vehicle_edge)
 
 
 def drive(city: City, start_us: int, hours: float) -> Tracks:
@@ -34,13 +26,13 @@ def drive(city: City, start_us: int, hours: float) -> Tracks:
 
 
 @pytest.fixture(scope="module")
-def morning(city: City) -> Tracks:
-    return drive(city, MORNING, 1)
+def morning(whole_city: City) -> Tracks:
+    return drive(whole_city, MORNING, 1)
 
 
-def test_most_work_by_day_and_few_at_night(city: City, morning: Tracks) -> None:
+def test_most_work_by_day_and_few_at_night(whole_city: City, morning: Tracks) -> None:
     working = sum(any(r["on_duty"] for r in track) for track in morning.values())
-    at_night = sum(any(r["on_duty"] for r in track) for track in drive(city, NIGHT, 0.1).values())
+    at_night = sum(any(r["on_duty"] for r in track) for track in drive(whole_city, NIGHT, 0.1).values())
     assert len(morning) == 205
     assert 120 < working < 190
     assert 5 < at_night < 45
@@ -53,8 +45,8 @@ def test_they_speak_every_10_s_while_moving_and_every_5_min_while_parked(morning
             assert gap <= (10 if one["speed_kmh"] > 3 else 60 if one["ignition"] else 300)
 
 
-def test_they_stay_on_the_streets(city: City, morning: Tracks) -> None:
-    network = city.network
+def test_they_stay_on_the_streets(whole_city: City, morning: Tracks) -> None:
+    network = whole_city.network
     a, b = network.node[network.edge[:, 0]], network.node[network.edge[:, 1]]
     along = b - a
     for track in list(morning.values())[::20]:
@@ -64,7 +56,7 @@ def test_they_stay_on_the_streets(city: City, morning: Tracks) -> None:
             assert np.linalg.norm(a + along * share[:, None] - point, axis=1).min() < 20
 
 
-def test_speed_distance_and_odometer_agree(city: City, morning: Tracks) -> None:
+def test_speed_distance_and_odometer_agree(whole_city: City, morning: Tracks) -> None:
     driven = 0.0
     for track in morning.values():
         odometer = [r["odometer_m"] for r in track]
@@ -72,7 +64,7 @@ def test_speed_distance_and_odometer_agree(city: City, morning: Tracks) -> None:
         assert max(r["speed_kmh"] for r in track) < 90
         driven += odometer[-1] - odometer[0]
         for one, other in pairwise(track):
-            points = city.network.plane.to_metres(
+            points = whole_city.network.plane.to_metres(
                 np.array([one["lat"], other["lat"]]), np.array([one["lon"], other["lon"]])
             )
             straight = float(np.linalg.norm(points[1] - points[0]))
@@ -86,8 +78,8 @@ def test_off_duty_is_said_and_the_ignition_is_off(morning: Tracks) -> None:
     assert not any(r["ignition"] or r["speed_kmh"] for r in off)
 
 
-def test_a_shift_begins_and_ends_with_an_event(city: City) -> None:
-    evening = drive(city, to_us(datetime.fromisoformat("2026-11-23T14:30:00+00:00")), 1)
+def test_a_shift_begins_and_ends_with_an_event(whole_city: City) -> None:
+    evening = drive(whole_city, to_us(datetime.fromisoformat("2026-11-23T14:30:00+00:00")), 1)
     events = [r["event"] for track in evening.values() for r in track if "event" in r]
     assert events.count("off_duty") > 10
     for track in evening.values():
