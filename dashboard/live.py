@@ -61,8 +61,11 @@ class Live:
         age_s = self.age_s()
         return age_s is None or age_s > LATE_S
 
-    def take(self, payload: bytes) -> None:
-        """Put a frame into its picture; a bad frame is counted and changes nothing."""
+    def take(self, payload: bytes, *, is_kept: bool = False) -> None:
+        """Put a frame into its picture; a bad frame is counted and changes nothing.
+
+        A frame that the broker kept for us says what was, not that the worker still lives.
+        """
         try:
             frame = Frame.decode(payload)
             picture = self.pictures.get(frame.kind)
@@ -73,7 +76,8 @@ class Live:
             self.bad_frames += 1
             log.warning("live frame refused", reason=str(error), refused=self.bad_frames)
             return
-        self.last_frame_s = time.monotonic()
+        if not is_kept:
+            self.last_frame_s = time.monotonic()
         if changed:
             self.bell.ring()
 
@@ -97,7 +101,7 @@ async def follow(live: Live, mqtt_url: str) -> None:
                 log.info("follows the live frames", broker=parts.hostname)
                 async for message in client.messages:
                     if isinstance(message.payload, bytes):
-                        live.take(message.payload)
+                        live.take(message.payload, is_kept=message.retain)
         except aiomqtt.MqttError as error:
             if live.is_connected or pause_s == 0.5:
                 log.warning("lost the broker, trying again", reason=str(error))

@@ -27,6 +27,7 @@ def off_duty(on_duty: Column) -> Mask:
 @rule(
     type="vehicle",
     title=Text("Boîtier de géolocalisation muet", "Tracker silent"),
+    help_fr="Le contact est mis mais aucun message n'est arrivé depuis dix minutes.",
     priority=3,
     source="ignition on and no fix for more than 600 s (Traccar's default)",
     fires_on=({"ignition": 1, "silence_s": 700},),
@@ -40,6 +41,7 @@ def tracker_silent(ignition: Column, silence_s: Column, *, max_silence_s: float 
 @rule(
     type="vehicle",
     title=Text("Déplacement contact coupé", "Moved with ignition off"),
+    help_fr="Le véhicule se déplace contact coupé : remorqué ou volé.",
     priority=2,
     hold_s=30,
     calm_s=120,
@@ -55,6 +57,7 @@ def moved_without_ignition(ignition: Column, speed_kmh: Column, *, min_speed_kmh
 @rule(
     type="vehicle",
     title=Text("Moteur tournant à l'arrêt", "Long idling"),
+    help_fr="Le moteur tourne à l'arrêt depuis dix minutes sans outil en service.",
     priority=3,
     hold_s=600,
     optional=("pto",),
@@ -70,6 +73,7 @@ def long_idling(ignition: Column, speed_kmh: Column, pto: Column, *, max_speed_k
 @rule(
     type="vehicle",
     title=Text("Batterie faible", "Low vehicle battery"),
+    help_fr="La batterie du véhicule reste sous 11,8 V.",
     priority=3,
     hold_s=1800,
     source="11.8 V for 30 min: our default",
@@ -84,6 +88,7 @@ def battery_low(battery_v: Column, *, min_v: float = 11.8) -> Mask:
 @rule(
     type="vehicle",
     title=Text("Appel de détresse", "SOS"),
+    help_fr="Le conducteur demande de l'aide.",
     priority=1,
     source="Traccar's SOS alarm",
     fires_on=({"sos": 1},),

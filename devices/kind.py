@@ -139,7 +139,7 @@ class Rule:
     condition: Formula
     title: Text
     priority: int
-    help: str
+    help: Text
     hold_s: float = 0.0
     calm_s: float = 0.0
     optional: tuple[str, ...] = ()
@@ -175,6 +175,7 @@ def rule(
     *,
     type: str,
     title: Text,
+    help_fr: str,
     priority: int,
     hold_s: float = 0.0,
     calm_s: float = 0.0,
@@ -185,7 +186,7 @@ def rule(
     fires_on: tuple[Sample, ...],
     silent_on: tuple[Sample, ...],
 ) -> Callable[[Callable[..., Mask]], Rule]:
-    """Make a rule of a condition (decorator): its name is the code, its docstring the help.
+    """Make a rule of a condition (decorator): its name is the code, its docstring the help in English.
 
     `priority` has RSMP's meaning: 1 now, 2 next shift, 3 next planned round. `source` says where the numbers come
     from; a default of our own says so.
@@ -198,7 +199,7 @@ def rule(
             condition=Formula.of(function),
             title=title,
             priority=priority,
-            help=inspect.getdoc(function) or "",
+            help=Text(fr=help_fr, en=inspect.getdoc(function) or ""),
             hold_s=hold_s,
             calm_s=calm_s,
             optional=optional,

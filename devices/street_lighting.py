@@ -50,6 +50,7 @@ def dark(
 @rule(
     type="lamp",
     title=Text("Lampadaire éteint", "Lamp out"),
+    help_fr="Le lampadaire doit éclairer mais ne consomme rien, ou se déclare en défaut.",
     priority=3,
     hold_s=600,
     any_of=("lamp_failure", "power_w"),
@@ -81,6 +82,7 @@ def relit(
 @rule(
     type="lamp",
     title=Text("Puissance anormale", "Power deviation"),
+    help_fr="Un lampadaire allumé consomme nettement plus ou moins que ne le veut sa gradation.",
     priority=3,
     hold_s=1800,
     explained_by=("feeder_out",),
@@ -108,6 +110,7 @@ def power_deviation(
 @rule(
     type="lamp",
     title=Text("Lampadaire muet", "Lamp silent"),
+    help_fr="Le lampadaire n'a pas parlé depuis trois de ses périodes attendues.",
     priority=3,
     explained_by=("feeder_out", "cabinet_silent"),
     source="3 expected periods: our default; nobody is paged for one lamp (Clermont-Ferrand's practice)",
@@ -122,6 +125,10 @@ def lamp_silent(overdue_periods: Column, *, max_periods: float = 3.0) -> Mask:
 @rule(
     type="feeder",
     title=Text("Départ hors tension", "Feeder out"),
+    help_fr=(
+        "Le disjoncteur a déclenché, aucun courant ne passe alors que le contacteur est fermé, ou la plupart "
+        "de ses lampes sont éteintes ou en retard."
+    ),
     priority=1,
     optional=("contactor_closed", "rated_current_a"),
     any_of=("breaker_tripped", "current_a", "children__dark__share"),
@@ -175,6 +182,7 @@ def supplied(
 @rule(
     type="feeder",
     title=Text("Tension d'alimentation anormale", "Supply voltage out of range"),
+    help_fr="La tension d'alimentation sort de 230 V ± 10 %.",
     priority=2,
     hold_s=300,
     explained_by=("feeder_out",),
@@ -190,6 +198,10 @@ def supply_voltage(voltage_v: Column, *, low_v: float = 207.0, high_v: float = 2
 @rule(
     type="cabinet",
     title=Text("Passerelle d'armoire muette", "Cabinet gateway silent"),
+    help_fr=(
+        "La passerelle de l'armoire a disparu : son testament MQTT le dit, ou deux de ses périodes sont "
+        "passées sans message."
+    ),
     priority=2,
     any_of=("online", "overdue_periods"),
     source="10 min without a word from a gateway: our default",
@@ -204,6 +216,7 @@ def cabinet_silent(online: Column, overdue_periods: Column, *, max_periods: floa
 @rule(
     type="cabinet",
     title=Text("Porte d'armoire ouverte", "Cabinet door open"),
+    help_fr="La porte d'une armoire sous tension est ouverte.",
     priority=1,
     hold_s=60,
     source="TALQ leakageDetected family; exposed wiring is a 2 h emergency in East Sussex's contract",

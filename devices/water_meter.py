@@ -16,6 +16,7 @@ def meter_period_s(total_m3: Column, expected_period_h: Column) -> Column:
 @rule(
     type="meter",
     title=Text("Fuite probable", "Leak suspected"),
+    help_fr="Le compteur signale un débit continu : aucune heure sans débit sur les dernières 24.",
     priority=3,
     source="leak flag: no hour without flow in 24 h (Kamstrup MULTICAL 21 manual)",
     fires_on=({"leak": 1},),
@@ -29,6 +30,7 @@ def leak(leak: Column) -> Mask:
 @rule(
     type="meter",
     title=Text("Rupture de canalisation", "Burst"),
+    help_fr="Le compteur signale une rupture, ou le débit dépasse le débit permanent Q3.",
     priority=1,
     optional=("q3_m3h",),
     any_of=("burst", "flow_m3h"),
@@ -44,6 +46,7 @@ def burst(burst: Column, flow_m3h: Column, q3_m3h: Column, *, max_q3_ratio: floa
 @rule(
     type="meter",
     title=Text("Compteur à sec", "Meter dry"),
+    help_fr="Il n'y a pas d'eau dans le compteur.",
     priority=3,
     source="DRY flag (OMS)",
     fires_on=({"dry": 1},),
@@ -57,6 +60,7 @@ def dry(dry: Column) -> Mask:
 @rule(
     type="meter",
     title=Text("Fraude ou démontage", "Tamper"),
+    help_fr="Le compteur signale un démontage, un aimant ou une autre fraude.",
     priority=2,
     source="tamper, fraud and removal flags (OMS, Diehl IZAR)",
     fires_on=({"tamper": 1},),
@@ -70,6 +74,7 @@ def tamper(tamper: Column) -> Mask:
 @rule(
     type="meter",
     title=Text("Retour d'eau", "Backflow"),
+    help_fr="L'eau retourne vers le réseau.",
     priority=2,
     source="REVERSE flag (OMS); a risk to health",
     fires_on=({"backflow": 1},),
@@ -83,6 +88,7 @@ def backflow(backflow: Column) -> Mask:
 @rule(
     type="meter",
     title=Text("Pile faible", "Low battery"),
+    help_fr="La radio du compteur se taira bientôt.",
     priority=3,
     source="LOW_BATTERY flag (OMS)",
     fires_on=({"low_battery": 1},),
@@ -96,6 +102,7 @@ def low_battery(low_battery: Column) -> Mask:
 @rule(
     type="meter",
     title=Text("Compteur muet", "Meter silent"),
+    help_fr="Le compteur n'a pas été lu depuis six de ses périodes.",
     priority=3,
     source="72 h, six periods of 12 h: our default",
     fires_on=({"overdue_periods": 6.5},),

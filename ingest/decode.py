@@ -49,8 +49,10 @@ def decode(messages: Sequence[Message], codecs: Codecs, directory: Directory) ->
             if type(found) is Reject:
                 rejected.append(_rejected(message, found, codecs))
                 whole += found.part == WHOLE
-            elif type(found) is Heard:
-                _sort_in(message, found, rows, events, announcements)
+            elif type(found) is Heard and _is_reading(message, found, events, announcements):
+                gathered = rows.get(found.key[1]) or rows.setdefault(found.key[1], Rows([], []))
+                gathered.messages.append(message)
+                gathered.heard.append(found)
     readings, quarantined, withheld, total = [], sum(r.part != WHOLE for r in rejected), 0, 0
     total += quarantined
     for name, gathered in rows.items():
@@ -107,26 +109,17 @@ def _may_hold_positions(message: Message, codecs: Codecs) -> bool:
     return address is not None and kinds()[address[1]].is_mobile
 
 
-def _sort_in(
-    message: Message,
-    heard: Heard,
-    rows: dict[str, Rows],
-    events: list[Happened],
-    announcements: list[Announced],
-) -> None:
-    """An announcement, an event, a reading, or an event with its reading."""
-    key = (heard.commune, heard.kind, heard.id)
+def _is_reading(message: Message, heard: Heard, events: list[Happened], announcements: list[Announced]) -> bool:
+    """Does it measure something? An announcement does not; an event, which is kept here, may do so beside."""
+    if heard.event is None and heard.announced is None:
+        return True
     if heard.announced is not None:
-        announcements.append(Announced(key, message.received_us, heard.announced))
-        return
-    measured = any(value is not None for value in heard.values)
-    if heard.event is not None:
-        ts_us, flagged = _event_time(heard.ts_us, message.received_us)
-        events.append(Happened(key, ts_us, message.received_us, heard.event, flagged, heard.rest))
-    if measured or heard.event is None:
-        gathered = rows.setdefault(heard.kind, Rows([], []))
-        gathered.messages.append(message)
-        gathered.heard.append(heard)
+        announcements.append(Announced(heard.key, message.received_us, heard.announced))
+        return False
+    assert heard.event is not None
+    ts_us, flagged = _event_time(heard.ts_us, message.received_us)
+    events.append(Happened(heard.key, ts_us, message.received_us, heard.event, flagged, heard.rest))
+    return any(value is not None for value in heard.values)
 
 
 def _event_time(ts_us: int | None, received_us: int) -> tuple[int, bool]:
@@ -138,7 +131,7 @@ def _event_time(ts_us: int | None, received_us: int) -> tuple[int, bool]:
 
 def _columns(kind: Kind, rows: Rows, directory: Directory) -> Readings:
     heard, messages = rows.heard, rows.messages
-    keys = [(h.commune, h.kind, h.id) for h in heard]
+    keys = [h.key for h in heard]
     device_no = np.array([directory.get(key, UNKNOWN) for key in keys], np.int64)
     received_us = np.array([m.received_us for m in messages], np.int64)
     told_us = np.array([h.ts_us or 0 for h in heard], np.int64)
@@ -181,7 +174,7 @@ def _out_of_range(kind: Kind, heard: Heard, wrong: NDArray[np.bool_]) -> Reject:
     field = kind.fields[index]
     detail = f"{field.name} is {heard.values[index]:g}, {_limits(field)}"
     told = {f.name: value for f, value in zip(kind.fields, heard.values, strict=True) if value is not None}
-    payload = msgspec.json.encode({"id": heard.id, "ts_us": heard.ts_us, **told, **(heard.rest or {})})
+    payload = msgspec.json.encode({"id": heard.key[2], "ts_us": heard.ts_us, **told, **(heard.rest or {})})
     return Reject(heard.part, "out_of_range", detail, payload)
 
 
@@ -203,5 +196,5 @@ def _withhold(readings: Readings, rows: Rows, events: list[Happened]) -> tuple[R
         ts_us, received_us = int(readings.ts_us[row]), int(readings.received_us[row])
         flagged = bool(readings.time_flagged[row])
         if kind.withheld_event:
-            events.append(Happened((h.commune, h.kind, h.id), ts_us, received_us, kind.withheld_event, flagged, None))
+            events.append(Happened(h.key, ts_us, received_us, kind.withheld_event, flagged, None))
     return readings.where(~hidden), int(hidden.sum())

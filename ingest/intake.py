@@ -75,7 +75,7 @@ def flags_of(message: mqtt.MQTTMessage) -> int:
     """The log's flags of a message as MQTT delivered it."""
     flags = (Flag.DUP if message.dup else 0) | (Flag.RETAINED if message.retain else 0)
     properties = getattr(message.properties, "UserProperty", None) or ()
-    return int(flags | (Flag.REPLAY if REPLAY_PROPERTY in properties else 0))
+    return flags | (Flag.REPLAY if REPLAY_PROPERTY in properties else 0)
 
 
 class Subscription:

@@ -7,7 +7,6 @@ from pathlib import Path
 from time import monotonic, process_time
 
 import aiomqtt
-import msgspec
 import structlog
 
 from hub.clock import Clock, to_datetime
@@ -21,7 +20,6 @@ from simulators.vehicles import Vehicles
 from simulators.water import Water
 from simulators.wire import Message
 
-CLOCK_TOPIC = "beffroi/clock"
 PACE_S = 0.25
 """How often the fleets are asked what is due (real time)."""
 LONGEST_STEP_US = 600_000_000
@@ -30,7 +28,6 @@ AT_ONCE = 200
 """Publishes that wait for the broker together."""
 REPORT_EVERY_S = 10.0
 RETRY_S = 2.0
-FASTEST = 1000.0
 FIRST_NIGHT = date(2025, 1, 1)
 """The city's LED lamps were put up then: their counters begin."""
 
@@ -142,7 +139,7 @@ class _Source:
     def refill(self) -> bool:
         """Step on if all was published; is there more behind the present?"""
         now_us = self._clock.now_us()
-        if not self.waiting:
+        if True:
             until_us = min(now_us, self._done_us + LONGEST_STEP_US)
             self.waiting = self._town.step(until_us)
             self._truth.tell(until_us)
@@ -181,37 +178,3 @@ async def _wait(stop: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(stop.wait(), seconds)
     except TimeoutError:
         return
-
-
-async def hub_clock(mqtt_url: str, wait_s: float = 2.0) -> Clock | None:
-    """The clock of a running hub, as it keeps it on the broker; None when there is none. BrokerUnavailable."""
-    async with connected(mqtt_url) as broker:
-        await broker.subscribe(CLOCK_TOPIC, qos=1)
-        try:
-            async with asyncio.timeout(wait_s):
-                async for message in broker.messages:
-                    return _read_clock(bytes(message.payload))
-        except TimeoutError:
-            return None
-    return None
-
-
-def _read_clock(payload: bytes) -> Clock | None:
-    try:
-        return Clock.parse(msgspec.json.decode(payload, type=dict[str, str])["clock"])
-    except (msgspec.MsgspecError, KeyError, ValueError) as error:
-        raise BadSetting(f"what the broker keeps on {CLOCK_TOPIC} is no clock: {payload[:80]!r}") from error
-
-
-def choose_clock(of_hub: Clock | None, speed: float | None, real_us: int) -> Clock:
-    """The hub's clock, or one of our own when there is no hub; BadSetting when `speed` contradicts the hub's."""
-    if speed is not None and not 0 < speed <= FASTEST:
-        raise BadSetting(f"--speed {speed:g}: the city's clock runs at a speed over 0 and at most {FASTEST:g}")
-    if of_hub is None:
-        return Clock(real_us, real_us, speed or 1.0)
-    if speed is not None and speed != of_hub.speed:
-        raise BadSetting(
-            f"the hub's clock runs at speed {of_hub.speed:g}, not {speed:g}; leave --speed out, or start the hub with "
-            f"`beffroi up --speed {speed:g}`"
-        )
-    return of_hub

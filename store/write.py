@@ -63,7 +63,7 @@ class Writer:
             counts = Counter(decoded.counts)
             conflicts: list[Rejected] = []
             for readings in decoded.readings:
-                stored, rejected = await self._write_readings(_numbered(readings, met), decoded, now)
+                stored, rejected = await self._write_readings(_numbered(readings, all_numbers), decoded, now)
                 counts.update(stored)
                 conflicts += rejected
             counts["readings_quarantined"] += len(conflicts)
@@ -80,7 +80,7 @@ class Writer:
                 counts,
                 now,
             )
-        self._remember(decoded.readings, met)
+        self._remember(decoded.readings, all_numbers)
         return met
 
     async def _register(self, decoded: Decoded, numbers: dict[Key, int], now: datetime) -> dict[Key, int]:
@@ -130,9 +130,9 @@ class Writer:
         if len(silent_before):
             await self.connection.execute(SQL["first_seen"], {"devices": silent_before.tolist(), "now": now})
 
-    def _remember(self, stored: Sequence[Readings], met: dict[Key, int]) -> None:
+    def _remember(self, stored: Sequence[Readings], numbers: dict[Key, int]) -> None:
         for readings in stored:
-            numbered = _numbered(readings, met)
+            numbered = _numbered(readings, numbers)
             np.maximum.at(self.ends.ts_us, numbered.device_no, numbered.ts_us)
 
     async def _copy(self, readings: Readings, stage: tuple[sql.Identifier, NDArray[np.int64]] | None = None) -> None:
@@ -140,7 +140,7 @@ class Writer:
         if not len(readings):
             return
         kind = readings.kind
-        table, names, parts = sql.Identifier(kind.name), columns(kind), _copy_columns(readings)
+        table, names, parts = sql.Identifier(kind.name), columns(kind), copy_columns(readings)
         if stage is not None:
             table = stage[0]
             names = [sql.Identifier("row"), sql.Identifier("round"), *names]
@@ -208,18 +208,19 @@ class Writer:
             await self.connection.cursor().executemany(SQL["quarantine"], rows)
 
 
-def _numbered(readings: Readings, met: dict[Key, int]) -> Readings:
-    """The readings with the numbers that their strangers were just given."""
+def _numbered(readings: Readings, numbers: dict[Key, int]) -> Readings:
+    """The readings with the numbers that their strangers were given, just now or since they were decoded."""
     if not readings.strangers:
         return readings
     device_no = readings.device_no.copy()
     for row, key in readings.strangers.items():
         if device_no[row] == UNKNOWN:
-            device_no[row] = met[key]
+            device_no[row] = numbers[key]
     return replace(readings, device_no=device_no)
 
 
-def _copy_columns(readings: Readings) -> list[pgcopy.CopyColumn]:
+def copy_columns(readings: Readings) -> list[pgcopy.CopyColumn]:
+    """The columns of a kind's table, in the order of store.schema.columns, without the last (rest)."""
     fields = zip(readings.kind.fields, readings.values, strict=True)
     return [
         pgcopy.integer(readings.device_no),

@@ -102,8 +102,7 @@ export class IncidentList extends EventTarget {
 
   async #acknowledge(card, button) {
     button.disabled = true;
-    const isUndo = card.state === "acknowledged";
-    const answer = await fetch(`/incidents/${card.no}/${isUndo ? "unacknowledge" : "acknowledge"}`, {
+    const answer = await fetch(`/incidents/${card.no}/acknowledge`, {
       method: "POST",
       headers: { accept: "application/json" },
     }).catch(() => null);

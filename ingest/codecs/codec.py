@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from devices.kind import Kind
+from devices.readings import Key
 
 Reason = Literal[
     "invalid_json",
@@ -34,9 +35,8 @@ class Heard(msgspec.Struct, frozen=True, gc=False):
 
     part: int
     """Place in the message's array, from 0."""
-    commune: str
-    kind: str
-    id: str
+    key: Key
+    """(commune, kind, id)"""
     ts_us: int | None
     """Event time in microseconds since 1970, None when the device told none."""
     values: tuple[float | None, ...]
@@ -46,6 +46,10 @@ class Heard(msgspec.Struct, frozen=True, gc=False):
     """What the kind does not declare."""
     announced: dict[str, object] | None = None
     """What the device says of itself, to be commissioned."""
+
+    @property
+    def kind(self) -> str:
+        return self.key[1]
 
 
 class Reject(msgspec.Struct, frozen=True, gc=False):

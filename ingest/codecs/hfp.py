@@ -120,7 +120,7 @@ def _heard(address: Address, body: Mapping[str, object], commune: str) -> Heard:
         fields = {}
     if body.get("lat") == 0 and body.get("long") == 0:
         rest["no_fix"] = True
-    return Heard(0, commune, KIND.name, address.id, _ts_us(body), in_order(KIND, fields), event, rest)
+    return Heard(0, (commune, KIND.name, address.id), _ts_us(body), in_order(KIND, fields), event, rest)
 
 
 def _fields(body: Mapping[str, object]) -> dict[str, float | None]:

@@ -8,8 +8,10 @@ from functools import cache, lru_cache
 from typing import Annotated, Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from devices.kind import Kind, kinds
+from devices.readings import Key
 from hub.clock import to_us
 from ingest.codecs.codec import DEEPEST, WHOLE, Heard, Reject, is_too_deep
 
@@ -18,6 +20,7 @@ COMMAND_SUFFIXES = ("cmd", "cmd_ack")
 IDENTITY = re.compile(r"[^/+#\x00-\x1f\x7f]{1,64}")
 SECONDS_END = 100_000_000_000
 """A `ts` under this is in seconds, not milliseconds (in milliseconds it would be March 1973)."""
+FAR_MS = 2**52
 
 Ts = int | float | datetime | None
 FlagValue = bool | Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)] | None
@@ -73,10 +76,15 @@ def format_of(kind: Kind) -> Format:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    commune: str
+    key: Key
     kind: Kind
-    id: str
     suffix: str
+
+
+@lru_cache(maxsize=200_000)
+def is_identity(device_id: str) -> bool:
+    """May it name a device?"""
+    return IDENTITY.fullmatch(device_id) is not None
 
 
 @lru_cache(maxsize=200_000)
@@ -90,12 +98,12 @@ def parse_topic(topic: str) -> Address | Reject | None:
         return None
     if suffix not in HEARD_SUFFIXES:
         return Reject(WHOLE, "wrong_topic", f"{suffix[:40]}: the last level is one of {', '.join(HEARD_SUFFIXES)}")
-    if not (IDENTITY.fullmatch(commune) and IDENTITY.fullmatch(device_id)):
+    if not (is_identity(commune) and is_identity(device_id)):
         return Reject(WHOLE, "wrong_topic", "commune and device are 1 to 64 printable characters")
     kind = kinds().get(kind_name)
     if kind is None:
         return Reject(WHOLE, "unknown_kind", f"{kind_name[:40]}: the kinds are {', '.join(sorted(kinds()))}")
-    return Address(commune, kind, device_id, suffix)
+    return Address((commune, kind_name, device_id), kind, suffix)
 
 
 def event_time_us(ts: Ts) -> int | None:
@@ -116,7 +124,7 @@ class Native:
 
     def address(self, topic: str, commune: str) -> tuple[str, str] | None:
         address = parse_topic(topic)
-        return (address.commune, address.kind.name) if isinstance(address, Address) else None
+        return address.key[:2] if isinstance(address, Address) else None
 
     def decode(self, topic: str, payload: bytes, commune: str) -> list[Heard | Reject]:
         address = parse_topic(topic)
@@ -137,24 +145,16 @@ class Native:
 
 
 def _heard(address: Address, format_: Format, number: int, part: Any, rest: dict[str, object] | None) -> Heard | Reject:
-    device_id = address.id
+    key = address.key
     if address.suffix == "batch":
-        if part.id is None or not IDENTITY.fullmatch(part.id):
+        if part.id is None or not is_identity(part.id):
             return _reject(number, "no_identity", 'an element of a batch needs its device in "id"', part)
-        device_id = part.id
+        key = (key[0], key[1], part.id)
     if part.event is not None and part.event not in format_.events:
         return _reject(number, "unknown_event", f"{part.event[:100]!r} is not an event of {address.kind.name}", part)
-    values = msgspec.structs.astuple(part)[HEAD_FIELDS:]
-    return Heard(
-        max(number, 0),
-        address.commune,
-        address.kind.name,
-        device_id,
-        event_time_us(part.ts),
-        values,
-        part.event,
-        rest,
-    )
+    ts = part.ts
+    ts_us = ts * 1_000 if type(ts) is int and SECONDS_END <= ts < FAR_MS else event_time_us(ts)
+    return Heard(max(number, 0), key, ts_us, astuple(part)[HEAD_FIELDS:], part.event, rest)
 
 
 def _announcement(address: Address, payload: bytes) -> Heard | Reject:
@@ -165,7 +165,7 @@ def _announcement(address: Address, payload: bytes) -> Heard | Reject:
     if is_too_deep(announced):
         return Reject(WHOLE, "too_large", TOO_DEEP)
     nothing = (None,) * len(address.kind.fields)
-    return Heard(0, address.commune, address.kind.name, address.id, None, nothing, announced=announced)
+    return Heard(0, address.key, None, nothing, announced=announced)
 
 
 def _slowly(address: Address, format_: Format, payload: bytes) -> list[Heard | Reject]:

@@ -94,9 +94,7 @@ def _heard(telegram: Mapping[str, object], commune: str) -> Heard:
         ts_us = None  # 1111-11-11, the placeholder of a telegram without a time
     return Heard(
         part=0,
-        commune=commune,
-        kind=KIND.name,
-        id=meter_id,
+        key=(commune, KIND.name, meter_id),
         ts_us=ts_us,
         values=in_order(KIND, fields | status_flags(telegram)),
         rest=kept(telegram, without=used | HEADER | ({"timestamp"} if ts_us is not None else set())),

@@ -74,10 +74,10 @@ def assert_lawful(codec: Codec, topic: str, payload: bytes) -> None:
         assert len(part.values) == len(kind.fields)
         assert all(value is None or isinstance(value, int | float) for value in part.values)
         assert part.event is None or part.event in {event.code for event in kind.events}
-        assert name_fault(part.id) is None and name_fault(part.commune) is None
+        assert name_fault(part.key[2]) is None and name_fault(part.key[0]) is None
         assert part.ts_us is None or abs(part.ts_us) < 2**63
         address = codec.address(topic, "dijon")
-        assert address in (None, (part.commune, part.kind)), "what a topic tells agrees with what is heard"
+        assert address in (None, part.key[:2]), "what a topic tells agrees with what is heard"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,8 +9,10 @@ from devices.place import said_once
     ("parts", "said"),
     [
         (["Départ D1", "Armoire A4", "rue Monge"], ["Départ D1", "Armoire A4", "rue Monge"]),
-        (["Départ D1, armoire A4, rue Monge", "Armoire A4, rue Monge", "rue Monge", "Dijon"],
-         ["Départ D1, armoire A4, rue Monge", "Dijon"]),
+        (
+            ["Départ D1, armoire A4, rue Monge", "Armoire A4, rue Monge", "rue Monge", "Dijon"],
+            ["Départ D1, armoire A4, rue Monge", "Dijon"],
+        ),
         (["L-1", None, ""], ["L-1"]),
     ],
 )
