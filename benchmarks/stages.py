@@ -27,8 +27,10 @@ KIND = "street_lighting"
 
 def lamps(n: int) -> Registry:
     """A registry of n lamps on feeders of 25."""
-    feeders = [(i + 1, "dijon", KIND, f"F{i}", "feeder", None, None, 47.3, 5.0, True, {}) for i in range(n // 25)]
-    rows = [
+    feeders: list[Sequence[object]] = [
+        (i + 1, "dijon", KIND, f"F{i}", "feeder", None, None, 47.3, 5.0, True, {}) for i in range(n // 25)
+    ]
+    rows: list[Sequence[object]] = [
         (n + i, "dijon", KIND, f"L{i}", "lamp", i // 25 + 1, None, 47.3, 5.0, True, {"rated_power_w": 60})
         for i in range(n)
     ]
@@ -70,9 +72,9 @@ def measure(each: int) -> Iterator[tuple[str, float]]:
         yield "log, read", timed(lambda offset: reader.read(offset, 1), offsets)
     yield "decode", timed(lambda stretch: decode(stretch, sources.get, numbers), stretches)
     readings = [decode(stretch, sources.get, numbers).readings[0] for stretch in stretches]
-    when = {"now_us": NOW_US, "watched_since_us": NOW_US}
-    yield "rules of street lighting", timed(lambda rows: apply(board, rows, **when), readings)
-    yield "rules, a tick over every device", timed(lambda _: tick(board, **when), readings)
+    board.watch(NOW_US)
+    yield "rules of street lighting", timed(lambda rows: apply(board, rows, now_us=NOW_US), readings)
+    yield "rules, a tick over every device", timed(lambda _: tick(board, now_us=NOW_US), readings)
     yield "COPY buffer", timed(lambda rows: copy_buffer(copy_columns(rows)), readings)
 
 

@@ -132,6 +132,7 @@ def lamp_silent(overdue_periods: Column, *, max_periods: float = 3.0) -> Mask:
     priority=1,
     optional=("contactor_closed", "rated_current_a"),
     any_of=("breaker_tripped", "current_a", "children__dark__share"),
+    explained_by=("cabinet_silent",),
     source="conditions: field practice; 20 % of current and 60 % of lamps: our default",
     fires_on=(
         {"breaker_tripped": 1},

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from hub import journal
 from hub.errors import BadSetting, BeffroiError
@@ -46,8 +47,11 @@ def read_settings() -> Settings:
         settings = Settings()
     except ValidationError as error:
         raise BadSetting(_first_fault(error)) from error
-    except ValueError as error:  # JSON or TOML that cannot be read
-        raise BadSetting(f"the settings cannot be read: {error}") from error
+    except SettingsError as error:
+        name = str(error).split('"')[1].upper()
+        raise BadSetting(f"BEFFROI_{name} is not JSON: {error.__cause__}") from error
+    except ValueError as error:
+        raise BadSetting(f"beffroi.toml cannot be read: {error}") from error
     journal.configure(settings.log_format)
     return settings
 

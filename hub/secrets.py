@@ -58,7 +58,12 @@ class Secrets:
 
 def private_folder(path: Path) -> Path:
     """Make a folder that only its owner can open; one that exists is closed to others."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadSetting(
+            f"the folder {path} cannot be made: {error.strerror}; set BEFFROI_HOME to another folder"
+        ) from error
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         raise BadSetting(
             f"{path} belongs to the account {owner_of(path)}; start the hub as that account, "

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from hub.clock import Clock
 from hub.clock_memory import LEASE_S, ClockMemory
-from hub.errors import BeffroiError
+from hub.errors import BadSetting, BeffroiError
 from hub.runtime.process import Process, Program, rotate
 from hub.runtime.progress import console, step
 from hub.runtime.servers import logs, start_mosquitto, start_postgres
@@ -117,7 +117,8 @@ class Supervisor:
         while True:
             deaths = deaths + 1 if end.lived_s < self.patience.quick_death_s else 1
             if end.is_hopeless or deaths >= self.patience.quick_deaths:
-                raise BeffroiError(f"{part.name} cannot run, so the hub stops: {end.last_words}")
+                kind = BadSetting if end.is_hopeless else BeffroiError
+                raise kind(f"{part.name} cannot run, so the hub stops: {end.last_words}")
             delay_s = self.patience.delay_s(deaths)
             console.print(f"[yellow]{part.name} {end.reason}; starting it again in {delay_s:g} s[/]")
             await asyncio.sleep(delay_s)

@@ -113,6 +113,7 @@ class Subscription:
         self._client.loop_start()
 
     def stop(self) -> None:
+        self._client.on_disconnect = None
         self._client.disconnect()
         self._client.loop_stop()
 

@@ -26,7 +26,7 @@ from ingest.codecs.codec import Codec
 from ingest.decode import decode
 from ingest.live import Live
 from ingest.log import LogReader, LogWriter, Message, trim
-from rules.board import Board, blank_boards
+from rules.board import NEVER, Board, blank_boards
 from rules.evaluate import apply, mark, tick
 from store import registry as store_registry
 from store.database import connect
@@ -109,8 +109,8 @@ class Worker:
     rules_offset: int = 0
     store_offset: int = 0
     checkpointed_offset: int = 0
-    watched_since_us: int | None = None
-    """Hub time since which the rules are at the head of the log; silence is counted from then."""
+    is_watching: bool = False
+    """Have the rules reached the head of the log? Silence is counted from then."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop; whatever line fails stops the worker."""
@@ -160,16 +160,17 @@ class Worker:
         told: list[Transition] = []
         for readings in decoded.readings:
             board = self.city.boards[readings.kind.name]
-            told += apply(board, readings, now_us=now_us, watched_since_us=self.watched_since_us or now_us)
+            told += apply(board, readings, now_us=now_us)
         return told
 
     def tick(self) -> list[Transition]:
         now_us = self.clock.now_us()
-        if self.watched_since_us is None:
-            self.watched_since_us = now_us
+        if not self.is_watching:
             logger.info("the rules are at the head of the log", offset=self.rules_offset)
-        boards, since_us = self.city.boards.values(), self.watched_since_us
-        return [told for board in boards for told in tick(board, now_us=now_us, watched_since_us=since_us)]
+        for board in self.city.boards.values():
+            board.watch(now_us, anew=not self.is_watching)
+        self.is_watching = True
+        return [told for board in self.city.boards.values() for told in tick(board, now_us=now_us)]
 
     def tell(self, told: Sequence[Transition]) -> None:
         """Make transitions durable, then public."""
@@ -198,6 +199,7 @@ class Worker:
         if saved is not None:
             for board in self.city.boards.values():
                 saved.restore(board)
+                board.watched_us[:] = NEVER  # what was said while the hub was away is still in the log
             next_transition = saved.next_transition
             if saved.log_id == self.log.log_id:
                 self.rules_offset = saved.next_offset

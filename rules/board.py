@@ -53,6 +53,8 @@ class Board:
     """Event time of the newest reading that was applied."""
     heard_us: Times
     """Hub time at which the device last spoke."""
+    watched_us: Times
+    """Hub time since which its silence is counted; 0 while the rules are not at the head of the log."""
     replayed: Mask
     """Its newest reading was replayed: nobody is to be called for it."""
     lives: Mapping[str, Life]
@@ -81,6 +83,7 @@ class Board:
             values=np.full((len(kind.fields), n), np.nan),
             last_us=np.zeros(n, np.int64),
             heard_us=np.zeros(n, np.int64),
+            watched_us=np.zeros(n, np.int64),
             replayed=np.zeros(n, bool),
             lives={rule.code: Life.blank(n) for rule in kind.rules},
             row_by_no=row_by_no,
@@ -105,12 +108,17 @@ class Board:
         """The state, by name; what a checkpoint keeps. Row is the last axis."""
         yield "last_us", self.last_us
         yield "heard_us", self.heard_us
+        yield "watched_us", self.watched_us
         yield "replayed", self.replayed
         for name, values in zip(self.kind.field_names, self.values, strict=True):
             yield f"value.{name}", values
         for code, life in self.lives.items():
             for part in fields(Life):
                 yield f"rule.{code}.{part.name}", getattr(life, part.name)
+
+    def watch(self, now_us: int, *, anew: bool = False) -> None:
+        """Count silence from now on, of the devices that are not watched yet, or of all when the hub was away."""
+        self.watched_us[(self.watched_us == NEVER) | anew] = now_us
 
     def take_over(self, device_no: NDArray[np.int32], state: Mapping[str, NDArray[np.generic]]) -> None:
         """Set the state of the devices that an older board or a checkpoint knew; the others stay blank."""
@@ -123,15 +131,11 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class View(Mapping[str, Column]):
-    """Columns of some rows of a board, made when a rule asks for them.
-
-    `now_us` and `watched_since_us` are for the clock columns: silence is not counted before the hub listened.
-    """
+    """Columns of some rows of a board, made when a rule asks for them; `now_us` is for the clock columns."""
 
     board: Board
     rows: Rows
     now_us: int
-    watched_since_us: int
 
     def __getitem__(self, name: str) -> Column:
         board = self.board
@@ -141,9 +145,10 @@ class View(Mapping[str, Column]):
         if name in board.attributes:
             return board.attributes[name][self.rows]
         if name == "silence_s":
-            heard_us = np.maximum(board.heard_us[self.rows], self.watched_since_us)
+            watched_us = board.watched_us[self.rows]
+            heard_us = np.maximum(board.heard_us[self.rows], watched_us)
             silence_s: Column = np.maximum(self.now_us - heard_us, 0) / 1e6
-            return silence_s
+            return np.where(watched_us == NEVER, np.nan, silence_s)
         if name == "overdue_periods":
             return self["silence_s"] / self._period_s()
         if name.startswith("children__"):
@@ -162,7 +167,7 @@ class View(Mapping[str, Column]):
         for index, device_type in enumerate(self.board.kind.types):
             here = self.board.type[self.rows] == index
             if here.any():
-                part = View(self.board, self.rows[here], self.now_us, self.watched_since_us)
+                part = View(self.board, self.rows[here], self.now_us)
                 period_s[here] = Formula.of(device_type.expected_period_s)(part)
         return period_s
 
@@ -174,7 +179,7 @@ class View(Mapping[str, Column]):
         formula = next(f for f in self.board.kind.derived if f.function.__name__ == derived_name)
         children = np.flatnonzero(self.board.commissioned & (self.board.parent >= 0))
         children = children[np.isin(self.board.parent[children], self.rows)]
-        view = View(self.board, children, self.now_us, self.watched_since_us)
+        view = View(self.board, children, self.now_us)
         known = is_known(formula.columns, view)
         n, parents = len(self.board), self.board.parent[children]
         total = np.bincount(parents[known], minlength=n)[self.rows]
@@ -197,7 +202,7 @@ def is_known(
 def states(board: Board, rows: Rows) -> NDArray[np.uint8]:
     """What rows show on the map (devices.kind.State), shape (rows,)."""
     shown = np.where(board.heard_us[rows] > 0, State.NORMAL, State.UNKNOWN).astype(np.uint8)
-    view = View(board, rows, 0, 0)
+    view = View(board, rows, 0)
     for index, device_type in enumerate(board.kind.types):
         if device_type.resting is not None:
             resting: Mask = Formula.of(device_type.resting)(view)

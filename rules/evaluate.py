@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.kind import Mask, Rule
+from devices.kind import Kind, Mask, Rule
 from devices.readings import Readings
 from devices.transition import Action, Explanation, Quiet, Transition
 from hub.clock import SECOND_US
@@ -20,7 +20,7 @@ PAGE_WITHIN_US = 86_400 * SECOND_US
 """A fault that is told more than a day after it happened is recorded and calls nobody (our default)."""
 
 
-def apply(board: Board, readings: Readings, *, now_us: int, watched_since_us: int) -> list[Transition]:
+def apply(board: Board, readings: Readings, *, now_us: int) -> list[Transition]:
     """Put readings of the board's kind on it and evaluate their devices' rules."""
     row = board.rows(readings.device_no)
     transitions: list[Transition] = []
@@ -28,12 +28,12 @@ def apply(board: Board, readings: Readings, *, now_us: int, watched_since_us: in
     place = rounds(row[on_board])
     for number in range(int(place.max(initial=-1)) + 1):
         entries = on_board[place == number]
-        transitions += _apply_round(board, readings, entries, row[entries], now_us, watched_since_us)
+        transitions += _apply_round(board, readings, entries, row[entries], now_us)
     return transitions
 
 
 def _apply_round(
-    board: Board, readings: Readings, entries: Rows, rows: Rows, now_us: int, watched_since_us: int
+    board: Board, readings: Readings, entries: Rows, rows: Rows, now_us: int
 ) -> list[Transition]:
     """One reading per device at most."""
     received_us = readings.received_us[entries]
@@ -53,21 +53,35 @@ def _apply_round(
     for rule in board.kind.rules:
         here = watched & (board.type[rows] == board.type_index(rule.type))
         if here.any():
-            view = View(board, rows[here], now_us, watched_since_us)
+            view = View(board, rows[here], now_us)
             # A timed rule lives in hub time, by readings and by ticks alike.
             at_us = np.full(int(here.sum()), now_us) if rule.is_timed else ts_us[here]
             transitions += _evaluate(rule, view, at_us, is_late[here])
-    return transitions
+    return _in_causal_order(board.kind, transitions)
 
 
-def tick(board: Board, *, now_us: int, watched_since_us: int) -> list[Transition]:
+def tick(board: Board, *, now_us: int) -> list[Transition]:
     """Evaluate the rules that depend on the clock or on other devices, on every device."""
     transitions: list[Transition] = []
     for rule in board.kind.rules:
         if rule.is_timed and len(rows := board.rows_of(rule)):
-            view = View(board, rows, now_us, watched_since_us)
+            view = View(board, rows, now_us)
             transitions += _evaluate(rule, view, np.full(len(rows), now_us), np.zeros(len(rows), bool))
-    return transitions
+    return _in_causal_order(board.kind, transitions)
+
+
+def _in_causal_order(kind: Kind, transitions: list[Transition]) -> list[Transition]:
+    """What was seen at one moment, told so that no effect is mistaken for a fault of its own.
+
+    A cause fires before what it explains, and clears after it.
+    """
+    causes = {code for rule in kind.rules for code in rule.explained_by}
+
+    def place(transition: Transition) -> int:
+        is_cause = transition.code in causes
+        return int(not is_cause) if transition.action == "fire" else 2 + is_cause
+
+    return sorted(transitions, key=place)
 
 
 def _evaluate(rule: Rule, view: View, ts_us: Times, is_late: Mask) -> list[Transition]:

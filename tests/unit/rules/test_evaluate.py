@@ -41,17 +41,19 @@ def lighting_board() -> Board:
         ),
         (99, "dijon", "street_lighting", "stranger", None, None, None, None, None, False, {}),
     ]
-    return Board.of(LIGHTING, Registry.of_rows(1, rows))
+    board = Board.of(LIGHTING, Registry.of_rows(1, rows))
+    board.watch(NOW_US)
+    return board
 
 
 def heard(board, *rows, now=None):
     now = max(row.get("received", row["ts"]) for row in rows) if now is None else now
-    told = apply(board, readings_of("street_lighting", rows), now_us=NOW_US + int(now * 1e6), watched_since_us=NOW_US)
+    told = apply(board, readings_of("street_lighting", rows), now_us=NOW_US + int(now * 1e6))
     return [(t.code, t.action, t.device_no, t.quiet) for t in told]
 
 
 def ticked(board, now):
-    told = tick(board, now_us=NOW_US + int(now * 1e6), watched_since_us=NOW_US)
+    told = tick(board, now_us=NOW_US + int(now * 1e6))
     return [(t.code, t.action, t.device_no) for t in told if t.code != "cabinet_silent"]  # its cabinet never speaks
 
 
@@ -190,3 +192,28 @@ def test_it_does_not_matter_how_the_log_is_cut(stream, cuts):
 @given(st.lists(st.integers(0, 5)))
 def test_rounds_count_what_came_before(rows):
     assert rounds(np.array(rows, np.int64)).tolist() == [rows[:i].count(row) for i, row in enumerate(rows)]
+
+
+def test_silence_is_not_counted_before_the_hub_watches():
+    board = lighting_board()
+    board.watched_us[:] = 0
+    assert ticked(board, 10 * 86_400) == []
+    board.watch(NOW_US + 10 * 86_400_000_000)
+    assert ticked(board, 10 * 86_400 + 60) == []
+    assert ("lamp_silent", "fire", 10) in ticked(board, 11 * 86_400)
+
+
+def test_a_device_that_joins_later_is_watched_from_then():
+    board = lighting_board()
+    board.watched_us[3:] = 0
+    board.watch(NOW_US + 3600 * 1_000_000)
+    assert board.watched_us.tolist() == [NOW_US] * 3 + [NOW_US + 3600 * 1_000_000] * (len(board) - 3)
+
+
+def test_a_cause_fires_before_what_it_explains_and_clears_after_it():
+    board = lighting_board()
+    dead = {"no": FEEDER_NO, "breaker_tripped": 1, "voltage_v": 0}
+    heard(board, {**dead, "ts": 0, "breaker_tripped": 0})
+    assert [t[:2] for t in heard(board, {**dead, "ts": 400})] == [("feeder_out", "fire"), ("supply_voltage", "fire")]
+    well = {"no": FEEDER_NO, "ts": 500, "breaker_tripped": 0, "voltage_v": 230}
+    assert [t[:2] for t in heard(board, well)] == [("supply_voltage", "clear"), ("feeder_out", "clear")]
