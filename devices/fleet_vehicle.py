@@ -14,9 +14,9 @@ def vehicle_period_s(ignition: Column, speed_kmh: Column) -> Column:
     return np.where(ignition == 0, 300.0, np.where(speed_kmh > 3, 10.0, 60.0))
 
 
-def parked(ignition: Column) -> Mask:
-    """Ignition off."""
-    return ignition == 0
+def parked(ignition: Column, on_duty: Column) -> Mask:
+    """Ignition off, or off duty."""
+    return (ignition == 0) | (on_duty == 0)
 
 
 def off_duty(on_duty: Column) -> Mask:
@@ -30,12 +30,17 @@ def off_duty(on_duty: Column) -> Mask:
     help_fr="Le contact est mis mais aucun message n'est arrivé depuis dix minutes.",
     priority=3,
     source="ignition on and no fix for more than 600 s (Traccar's default)",
-    fires_on=({"ignition": 1, "silence_s": 700},),
-    silent_on=({"ignition": 0, "silence_s": 700}, {"ignition": 1, "silence_s": 30}),
+    optional=("on_duty",),
+    fires_on=({"ignition": 1, "silence_s": 700}, {"ignition": 1, "on_duty": 1, "silence_s": 700}),
+    silent_on=(
+        {"ignition": 0, "silence_s": 700},
+        {"ignition": 1, "on_duty": 0, "silence_s": 700},
+        {"ignition": 1, "silence_s": 30},
+    ),
 )
-def tracker_silent(ignition: Column, silence_s: Column, *, max_silence_s: float = 600.0) -> Mask:
-    """The ignition is on but no message came for ten minutes."""
-    return (ignition != 0) & (silence_s > max_silence_s)
+def tracker_silent(ignition: Column, on_duty: Column, silence_s: Column, *, max_silence_s: float = 600.0) -> Mask:
+    """The ignition is on, on duty, but no message came for ten minutes."""
+    return (ignition != 0) & ~(on_duty == 0) & (silence_s > max_silence_s)
 
 
 @rule(

@@ -121,6 +121,8 @@ class Decoded:
     first_offset: int
     next_offset: int
     readings: Sequence[Readings]
+    withheld: Sequence[Readings]
+    """Readings that privacy forbids to keep, stripped to the fields that say so: for the rules, never stored."""
     events: Sequence[Happened]
     announcements: Sequence[Announced]
     rejected: Sequence[Rejected]

@@ -30,8 +30,6 @@ class Secrets:
     mqtt_simulator: str
     operator: str
     """Of the page's first person, `operator`; typed by hand, so in letters that are hard to confuse."""
-    session_key: str
-    """Signs the page's cookies."""
 
     @classmethod
     def generate(cls) -> Self:

@@ -19,6 +19,7 @@ from hub.runtime.progress import console
 from hub.secrets import Secrets, private_folder
 from hub.settings import Settings
 from hub.supervisor import Plan, run_hub
+from simulators.faults import DEMO_FAULTS
 
 PAGE_LIMIT_S = 60.0
 ROOT = Path(__file__).parents[1]
@@ -26,11 +27,7 @@ DEMONSTRATION = (
     "--register",
     "--no-ask-clock",
     *(f"--recording={ROOT / 'tests/data' / name}" for name in ("hsl-hfp.dump", "wmbusmeters.jsonl")),
-    "--fault=lamp_out:3",
-    "--fault=feeder_trip:1@90s+45min",
-    "--fault=leak:2@60s",
-    "--fault=burst:1@2min+1h",
-    "--fault=gateway_silent:1@5min+30min",
+    *(f"--fault={fault}" for fault in DEMO_FAULTS),
 )
 """What a newcomer sees: the city, a real bus, real meters, and a few faults one after the other."""
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -53,8 +53,9 @@ def decode(messages: Sequence[Message], codecs: Codecs, directory: Directory) ->
                 gathered = rows.get(found.key[1]) or rows.setdefault(found.key[1], Rows([], []))
                 gathered.messages.append(message)
                 gathered.heard.append(found)
-    readings, quarantined, withheld, total = [], sum(r.part != WHOLE for r in rejected), 0, 0
-    total += quarantined
+    readings: list[Readings] = []
+    withheld: list[Readings] = []
+    total = quarantined = sum(r.part != WHOLE for r in rejected)
     for name, gathered in rows.items():
         columns = _columns(kinds()[name], gathered, directory)
         total += len(columns)
@@ -62,9 +63,8 @@ def decode(messages: Sequence[Message], codecs: Codecs, directory: Directory) ->
         columns, hidden = _withhold(columns, gathered, events)
         rejected += bad
         quarantined += len(bad)
-        withheld += hidden
-        if len(columns):
-            readings.append(columns)
+        readings += [columns] if len(columns) else []
+        withheld += [hidden] if len(hidden) else []
     counts = {
         "messages": len(messages),
         "messages_decoded": len(messages) - whole - duplicates,
@@ -72,10 +72,12 @@ def decode(messages: Sequence[Message], codecs: Codecs, directory: Directory) ->
         "messages_duplicate": duplicates,
         "readings": total,
         "readings_quarantined": quarantined,
-        "readings_withheld": withheld,
+        "readings_withheld": sum(map(len, withheld)),
     }
     next_offset = messages[-1].offset + 1
-    return Decoded(messages[0].offset, next_offset, readings, events, announcements, rejected, messages, counts)
+    return Decoded(
+        messages[0].offset, next_offset, readings, withheld, events, announcements, rejected, messages, counts
+    )
 
 
 def _decoded(message: Message, codecs: Codecs) -> Iterable[Heard | Reject]:
@@ -184,17 +186,19 @@ def _limits(field: Field) -> str:
     return f"outside {field.low:g} to {field.high:g} {field.unit}".rstrip()
 
 
-def _withhold(readings: Readings, rows: Rows, events: list[Happened]) -> tuple[Readings, int]:
-    """Drop what privacy forbids to keep; only the event that says so stays."""
+def _withhold(readings: Readings, rows: Rows, events: list[Happened]) -> tuple[Readings, Readings]:
+    """Split off what privacy forbids to keep; only the event that says so stays of it, and the state for the rules."""
     kind = readings.kind
     if kind.withheld is None or not len(readings):
-        return readings, 0
+        return readings, readings.take(np.empty(0, np.intp))
+    formula = Formula.of(kind.withheld)
     columns: dict[str, Column] = dict(zip(kind.field_names, readings.values, strict=True))
-    hidden: Mask = Formula.of(kind.withheld)(columns)
+    hidden: Mask = formula(columns)
     for row in np.flatnonzero(hidden):
-        h = rows.heard[row]
+        key, flagged = rows.heard[row].key, bool(readings.time_flagged[row])
         ts_us, received_us = int(readings.ts_us[row]), int(readings.received_us[row])
-        flagged = bool(readings.time_flagged[row])
         if kind.withheld_event:
-            events.append(Happened(h.key, ts_us, received_us, kind.withheld_event, flagged, None))
-    return readings.where(~hidden), int(hidden.sum())
+            events.append(Happened(key, ts_us, received_us, kind.withheld_event, flagged, None))
+    said = np.isin(kind.field_names, formula.columns)
+    bare = readings.take(np.flatnonzero(hidden))
+    return readings.where(~hidden), replace(bare, values=np.where(said[:, None], bare.values, np.nan), rest={})

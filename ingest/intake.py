@@ -6,6 +6,7 @@ next messages gather, so batches grow with the load. It does not look inside a p
 
 import queue
 import ssl
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -90,7 +91,7 @@ class Subscription:
             CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5, manual_ack=True
         )
         self._client.on_connect = self._on_connect
-        self._client.on_connect_fail = lambda *_: self._lost("the broker does not answer")
+        self._client.on_connect_fail = lambda *_: self._lost(_failure(sys.exception()))
         self._client.on_disconnect = lambda _client, _data, _flags, reason, _properties: self._lost(str(reason))
         self._client.on_message = self._on_message
         self._client.reconnect_delay_set(min_delay=1, max_delay=5)
@@ -141,6 +142,13 @@ class Subscription:
         mid, qos = message.mid, message.qos
         # A full inbox stops reading the socket: the broker then queues, nothing is dropped here.
         self._inbox.put(Received(raw, (lambda: client.ack(mid, qos)) if qos else None))
+
+
+def _failure(error: BaseException | None) -> str:
+    """Why no connection came about, by what paho is handling when it tells us so."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the broker's certificate is not trusted: {error.verify_message}"
+    return f"the broker does not answer: {error}" if error else "the broker does not answer"
 
 
 def _tls(source: Source) -> ssl.SSLContext:

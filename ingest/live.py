@@ -11,9 +11,10 @@ import structlog
 from numpy.typing import NDArray
 
 from devices.frame import Frame
+from devices.kind import Formula
 from devices.transition import Transition
 from hub.clock import Clock
-from rules.board import Board, states
+from rules.board import Board, View, states
 
 logger = structlog.get_logger("live")
 
@@ -65,14 +66,19 @@ class Screen:
         changed: NDArray[np.bool_] = state != self.state
         if position and self.position:
             for now, before in zip(position, self.position, strict=True):
-                changed |= (now != before) & ~np.isnan(now)
+                changed |= (now != before) & ~(np.isnan(now) & np.isnan(before))
         return changed
 
 
 def _position(board: Board) -> Position | None:
-    if not board.kind.is_mobile:
+    """Where devices are now; unknown of those whose place is nobody's business."""
+    kind = board.kind
+    if not kind.is_mobile:
         return None
-    lat, lon = (board.values[board.kind.field_index(axis)].copy() for axis in ("lat", "lon"))
+    lat, lon = (board.values[kind.field_index(axis)].copy() for axis in ("lat", "lon"))
+    if kind.withheld is not None:
+        hidden = Formula.of(kind.withheld)(View(board, np.arange(len(board)), 0))
+        lat[hidden] = lon[hidden] = np.nan
     return lat, lon
 
 

@@ -158,7 +158,7 @@ class Worker:
     def evaluate(self, decoded: Decoded) -> list[Transition]:
         now_us = self.clock.now_us()
         told: list[Transition] = []
-        for readings in decoded.readings:
+        for readings in (*decoded.readings, *decoded.withheld):
             board = self.city.boards[readings.kind.name]
             told += apply(board, readings, now_us=now_us)
         return told

@@ -7,13 +7,12 @@ it does not matter how the log is cut into batches. A reading that is older than
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from devices.kind import Kind, Mask, Rule
 from devices.readings import Readings
 from devices.transition import Action, Explanation, Quiet, Transition
 from hub.clock import SECOND_US
-from rules.board import Board, Rows, Times, View, is_known
+from rules.board import NEVER, Board, Rows, Times, View, is_known
 from rules.life import Outcome, live, rounds
 
 PAGE_WITHIN_US = 86_400 * SECOND_US
@@ -32,9 +31,7 @@ def apply(board: Board, readings: Readings, *, now_us: int) -> list[Transition]:
     return transitions
 
 
-def _apply_round(
-    board: Board, readings: Readings, entries: Rows, rows: Rows, now_us: int
-) -> list[Transition]:
+def _apply_round(board: Board, readings: Readings, entries: Rows, rows: Rows, now_us: int) -> list[Transition]:
     """One reading per device at most."""
     received_us = readings.received_us[entries]
     board.heard_us[rows] = np.maximum(board.heard_us[rows], received_us)
@@ -143,18 +140,19 @@ def _number(value: np.float64) -> float | None:
 
 
 def mark(board: Board, transitions: Sequence[Transition]) -> None:
-    """Set which rules fire from transitions that are already durable (after a crash)."""
-    for transition in transitions:
+    """Make rules fire or not as the last durable transition of each says, after a crash.
+
+    Where reading the log again came to the same end, its state is left: it may know what came after.
+    """
+    last = {(transition.device_no, transition.code): transition for transition in transitions}
+    for transition in last.values():
         row = int(board.rows(np.array([transition.device_no]))[0])
         life = board.lives.get(transition.code)
-        if row >= 0 and life is not None:
-            life.firing[row] = transition.action == "fire"
-            life.loud[row] = transition.action == "fire" and not transition.quiet
-            if transition.action == "fire" and not life.since_us[row]:
-                life.since_us[row] = transition.ts_us
-
-
-def touched(board: Board, readings: Readings) -> NDArray[np.intp]:
-    """The rows that readings spoke of, each once."""
-    rows = np.unique(board.rows(readings.device_no))
-    return rows[rows >= 0]
+        if row < 0 or life is None:
+            continue
+        is_on = transition.action == "fire"
+        if life.firing[row] != is_on:
+            life.since_us[row] = transition.ts_us if is_on else NEVER
+            life.calm_us[row] = NEVER
+        life.firing[row] = is_on
+        life.loud[row] = is_on and not transition.quiet

@@ -18,7 +18,7 @@ UNITS_S = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 _SPEC = re.compile(
     r"(?P<name>[a-z_]+)(:(?P<which>[^@]+))?(@(?P<start>-?\d+(\.\d+)?(s|min|h|d)?)(\+(?P<lasts>\d+(\.\d+)?(s|min|h|d)?))?)?"
 )
-DEMO_FAULTS = ("lamp_out:8@-3h", "burst@45s", "feeder_trip@90s+40min", "leak:6@-25h")
+DEMO_FAULTS = ("lamp_out:8@-3h", "burst@45s", "feeder_trip@90s+40min", "leak:6@-25h", "gateway_silent@5min+30min")
 """What `beffroi up` shows a newcomer: few enough that a normal night stays normal."""
 
 

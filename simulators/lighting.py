@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hub.clock import SECOND_US
 from simulators.city import MAINS_V, City
 from simulators.faults import Fault, Spans
 from simulators.night import Schedule
-from simulators.wire import HELLO_S, SECOND_US, Message, Reading, due, encode, noise, once, phases, topic
+from simulators.wire import HELLO_S, Message, Reading, due, encode, noise, once, phases, topic
 
 KIND = "street_lighting"
 LAMP_S, FEEDER_S, CABINET_S = 900, 120, 300

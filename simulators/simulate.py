@@ -139,7 +139,7 @@ class _Source:
     def refill(self) -> bool:
         """Step on if all was published; is there more behind the present?"""
         now_us = self._clock.now_us()
-        if True:
+        if not self.waiting:
             until_us = min(now_us, self._done_us + LONGEST_STEP_US)
             self.waiting = self._town.step(until_us)
             self._truth.tell(until_us)

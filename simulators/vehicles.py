@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.clock import to_datetime
+from hub.clock import SECOND_US, to_datetime
 from simulators.city import City
 from simulators.streets import Network
-from simulators.wire import SECOND_US, Message, encode, topic
+from simulators.wire import Message, encode, topic
 
 KIND = "fleet_vehicle"
 TICK_S = 10

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hub.clock import SECOND_US
 from simulators.city import City
 from simulators.faults import Fault, Spans
 from simulators.night import HOUR_US
-from simulators.wire import HELLO_S, SECOND_US, Message, Reading, due, encode, mixed, noise, once, phases, topic
+from simulators.wire import HELLO_S, Message, Reading, due, encode, mixed, noise, once, phases, topic
 
 KIND = "water_meter"
 REPORT_S = 12 * 3600

@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-SECOND_US = 1_000_000
+from hub.clock import SECOND_US
+
 HELLO_S = 60
 """At start every device speaks once within this time."""
 

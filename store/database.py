@@ -20,7 +20,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except GONE as error:
-        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise DatabaseUnavailable(f"the database does not answer: {reason}") from error
 
 

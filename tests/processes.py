@@ -47,6 +47,17 @@ class Processes:
                     [sys.executable, "-m", "hub.cli", name], env=self.environment, stdout=log, stderr=log
                 )
 
+    async def command(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """A command of `beffroi` that ends by itself, with this hub's settings and some more."""
+        return await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "hub.cli", *arguments],
+            env=self.environment | more,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
     def kill(self, name: str) -> None:
         """As `kill -9`."""
         process = self.running.pop(name)

@@ -39,4 +39,4 @@ def decoded_of(readings: Readings) -> Decoded:
         for i in range(n)
     ]
     counts = {"messages": n, "messages_decoded": n, "readings": n}
-    return Decoded(first, first + n, [readings], [], [], [], messages, counts)
+    return Decoded(first, first + n, [readings], [], [], [], [], messages, counts)

@@ -28,7 +28,7 @@ LOOKS = (
     ("phone", PHONE, "dark", "fr"),
     ("phone", PHONE, "light", "en"),
 )
-SETTLE_MS = 4000
+SETTLE_MS = 12_000
 
 
 def main() -> int:

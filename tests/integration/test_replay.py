@@ -5,8 +5,6 @@ What must come out is read from the recordings here, without the program's own c
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -54,16 +52,8 @@ class Hub:
         log.close()
 
     async def command(self, *arguments: str) -> None:
-        env = self.processes.environment | {"BEFFROI_MQTT_URL": self.broker.simulator_url}
-        said = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-m", "hub.cli", *arguments],
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert said.returncode == 0, said.stdout + said.stderr
+        ended = await self.processes.command(*arguments, BEFFROI_MQTT_URL=self.broker.simulator_url)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
 
     async def incidents(self, scene: str) -> dict[str, str | None]:
         """Code and quiet of the incidents of one scene's meters."""

@@ -156,6 +156,9 @@ def test_off_duty_positions_are_withheld_and_quarantined_ones_redacted():
     assert found.readings[0].values[0].tolist() == [47.1]
     assert [event.code for event in found.events] == ["off_duty"]
     assert found.counts["readings_withheld"] == 1
+    (hidden,) = found.withheld
+    told = dict(zip(hidden.kind.field_names, hidden.values[:, 0], strict=True))
+    assert [name for name, value in told.items() if not np.isnan(value)] == ["on_duty"]
     assert not any(b"47." in rejected.payload for rejected in found.rejected)
     assert len(found.rejected) == 2
 

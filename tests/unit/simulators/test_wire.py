@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulators.wire import SECOND_US, due, noise, phases
+from hub.clock import SECOND_US
+from simulators.wire import due, noise, phases
 
 START = 1_795_000_000_000_000
 
