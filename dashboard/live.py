@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
 
 import aiomqtt
 import msgspec
@@ -12,6 +11,7 @@ import structlog
 
 from dashboard.picture import BadFrame, Picture
 from devices.frame import Frame
+from hub.settings import BrokerAddress
 
 log = structlog.get_logger(__name__)
 
@@ -84,21 +84,14 @@ class Live:
 
 async def follow(live: Live, mqtt_url: str) -> None:
     """Follow the frames for ever; when the broker goes away, come back with growing pauses."""
-    parts = urlsplit(mqtt_url)
+    broker = BrokerAddress.parse(mqtt_url)
     pause_s = 0.5
     while True:
         try:
-            async with aiomqtt.Client(
-                parts.hostname or "127.0.0.1",
-                parts.port or (8883 if parts.scheme == "mqtts" else 1883),
-                username=unquote(parts.username) if parts.username else None,
-                password=unquote(parts.password) if parts.password else None,
-                tls_params=aiomqtt.TLSParameters() if parts.scheme == "mqtts" else None,
-                keepalive=10,
-            ) as client:
+            async with aiomqtt.Client(**broker.client_arguments(), keepalive=10) as client:
                 await client.subscribe(LIVE_TOPIC, qos=0)
                 live.is_connected, pause_s = True, 0.5
-                log.info("follows the live frames", broker=parts.hostname)
+                log.info("follows the live frames", broker=str(broker))
                 async for message in client.messages:
                     if isinstance(message.payload, bytes):
                         live.take(message.payload, is_kept=message.retain)

@@ -1,8 +1,10 @@
 """Settings, read once from the environment (BEFFROI_*) and beffroi.toml, then passed down; of ours: the clock."""
 
+import ssl
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -24,6 +26,44 @@ def _one_of_schemes(url: str, *schemes: str) -> str:
     if parts.scheme not in schemes or not parts.hostname:
         raise ValueError(f"must look like {schemes[0]}://user:password@host:port")
     return url
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """What a broker's URL says: mqtt:// or mqtts://, user and password if any, host and port."""
+
+    host: str
+    port: int
+    username: str | None
+    password: str | None
+    is_tls: bool
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Read a URL; ValueError when it is no broker's."""
+        parts = urlsplit(_one_of_schemes(url, "mqtt", "mqtts"))
+        is_tls = parts.scheme == "mqtts"
+        return cls(
+            host=parts.hostname or "",
+            port=parts.port or (8883 if is_tls else 1883),
+            username=unquote(parts.username) if parts.username else None,
+            password=unquote(parts.password) if parts.password else None,
+            is_tls=is_tls,
+        )
+
+    def __str__(self) -> str:
+        """For messages: never the password."""
+        return f"{self.host}:{self.port}"
+
+    def client_arguments(self) -> dict[str, Any]:
+        """The keywords of an `aiomqtt.Client`."""
+        return {
+            "hostname": self.host,
+            "port": self.port,
+            "username": self.username,
+            "password": self.password,
+            "tls_context": ssl.create_default_context() if self.is_tls else None,
+        }
 
 
 class Source(BaseModel):
@@ -81,6 +121,10 @@ class Settings(BaseSettings):
     """Incidents of this priority or higher (1 is the highest) call at once; the rest wait for the morning list."""
     page_url: str | None = None
     """Address of the page as people reach it, for links in notifications."""
+    grafana_url: str | None = None
+    """Address of a Grafana, for `beffroi grafana push`."""
+    grafana_token: str | None = None
+    """Of a service account there, with the role Admin."""
     clock: str | None = None
     """`real_us:hub_us:speed`; set by `beffroi up --speed`, for its processes."""
     log_format: Literal["console", "json"] = "console"
@@ -94,6 +138,14 @@ class Settings(BaseSettings):
     @classmethod
     def _mqtt_url(cls, url: str | None) -> str | None:
         return url and _one_of_schemes(url, "mqtt", "mqtts")
+
+    @field_validator("grafana_url")
+    @classmethod
+    def _grafana_url(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "http://none")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+            raise ValueError("must look like http://host:port, without a name and password")
+        return url
 
     @field_validator("notify_urls", mode="before")
     @classmethod

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as mqtt
 import structlog
@@ -24,7 +23,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from hub.clock import Clock
 from hub.errors import BadSetting
-from hub.settings import Source
+from hub.settings import BrokerAddress, Source
 from ingest.log import Flag, LogReader, LogWriter, Message
 
 logger = structlog.get_logger("intake")
@@ -86,7 +85,7 @@ class Subscription:
         self._source = source
         self._inbox = inbox
         self._clock = clock
-        self._url = urlsplit(url)
+        self._broker = BrokerAddress.parse(url)
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5, manual_ack=True
         )
@@ -95,9 +94,9 @@ class Subscription:
         self._client.on_disconnect = lambda _client, _data, _flags, reason, _properties: self._lost(str(reason))
         self._client.on_message = self._on_message
         self._client.reconnect_delay_set(min_delay=1, max_delay=5)
-        if self._url.username:
-            self._client.username_pw_set(unquote(self._url.username), unquote(self._url.password or ""))
-        if self._url.scheme == "mqtts":
+        if self._broker.username:
+            self._client.username_pw_set(self._broker.username, self._broker.password)
+        if self._broker.is_tls:
             self._client.tls_set_context(_tls(source))
 
     def start(self) -> None:
@@ -106,10 +105,12 @@ class Subscription:
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
         if self._source.keep_session:
             properties.SessionExpiryInterval = SESSION_EXPIRY_S
-        port = self._url.port or (8883 if self._url.scheme == "mqtts" else 1883)
-        host = self._url.hostname or ""
         self._client.connect_async(
-            host, port, keepalive=30, clean_start=not self._source.keep_session, properties=properties
+            self._broker.host,
+            self._broker.port,
+            keepalive=30,
+            clean_start=not self._source.keep_session,
+            properties=properties,
         )
         self._client.loop_start()
 

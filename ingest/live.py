@@ -14,6 +14,7 @@ from devices.frame import Frame
 from devices.kind import Formula
 from devices.transition import Transition
 from hub.clock import Clock
+from hub.settings import BrokerAddress
 from rules.board import Board, View, states
 
 logger = structlog.get_logger("live")
@@ -85,8 +86,8 @@ def _position(board: Board) -> Position | None:
 class Live:
     """Publishes frames and transitions; a broker that is away costs frames, never readings."""
 
-    def __init__(self, url: Mapping[str, object], clock: Clock) -> None:
-        self._arguments = url
+    def __init__(self, broker: BrokerAddress, clock: Clock) -> None:
+        self._broker = broker
         self._clock = clock
         self._epoch = clock.now_us()
         self._screens: dict[str, Screen] = {}
@@ -100,7 +101,7 @@ class Live:
         """Publish for ever; `boards` is looked at anew for every frame."""
         while True:
             try:
-                async with aiomqtt.Client(**self._arguments) as client:  # type: ignore[arg-type]  # our own keywords
+                async with aiomqtt.Client(**self._broker.client_arguments()) as client:
                     await client.publish(CLOCK_TOPIC, msgspec.json.encode({"clock": str(self._clock)}), retain=True)
                     await self._publish(client, boards)
             except aiomqtt.MqttError as error:

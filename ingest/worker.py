@@ -155,12 +155,12 @@ class Worker:
     def decode(self, messages: Sequence[Message]) -> Decoded:
         return decode(messages, self.codecs.get, self.city.numbers)
 
-    def evaluate(self, decoded: Decoded) -> list[Transition]:
+    def evaluate(self, decoded: Decoded, *, timed: bool = True) -> list[Transition]:
         now_us = self.clock.now_us()
         told: list[Transition] = []
         for readings in (*decoded.readings, *decoded.withheld):
             board = self.city.boards[readings.kind.name]
-            told += apply(board, readings, now_us=now_us)
+            told += apply(board, readings, now_us=now_us, timed=timed)
         return told
 
     def tick(self) -> list[Transition]:
@@ -207,7 +207,7 @@ class Worker:
         read_to = max((t.read_to for t in told), default=0)
         while self.rules_offset < read_to:
             messages = self.log.read(self.rules_offset, BATCH_MESSAGES)[: read_to - self.rules_offset]
-            self.evaluate(self.decode(messages))
+            self.evaluate(self.decode(messages), timed=False)
             self.rules_offset += len(messages)
         for board in self.city.boards.values():
             mark(board, [t for t in told if t.kind == board.kind.name])

@@ -19,19 +19,25 @@ PAGE_WITHIN_US = 86_400 * SECOND_US
 """A fault that is told more than a day after it happened is recorded and calls nobody (our default)."""
 
 
-def apply(board: Board, readings: Readings, *, now_us: int) -> list[Transition]:
-    """Put readings of the board's kind on it and evaluate their devices' rules."""
+def apply(board: Board, readings: Readings, *, now_us: int, timed: bool = True) -> list[Transition]:
+    """Put readings of the board's kind on it and evaluate their devices' rules.
+
+    Without `timed` only those that depend on nothing but readings: what is read again after a crash was already
+    seen by the others at its time.
+    """
     row = board.rows(readings.device_no)
     transitions: list[Transition] = []
     on_board = np.flatnonzero(row >= 0)
     place = rounds(row[on_board])
     for number in range(int(place.max(initial=-1)) + 1):
         entries = on_board[place == number]
-        transitions += _apply_round(board, readings, entries, row[entries], now_us)
+        transitions += _apply_round(board, readings, entries, row[entries], now_us, timed)
     return transitions
 
 
-def _apply_round(board: Board, readings: Readings, entries: Rows, rows: Rows, now_us: int) -> list[Transition]:
+def _apply_round(
+    board: Board, readings: Readings, entries: Rows, rows: Rows, now_us: int, timed: bool
+) -> list[Transition]:
     """One reading per device at most."""
     received_us = readings.received_us[entries]
     board.heard_us[rows] = np.maximum(board.heard_us[rows], received_us)
@@ -49,7 +55,7 @@ def _apply_round(board: Board, readings: Readings, entries: Rows, rows: Rows, no
     transitions: list[Transition] = []
     for rule in board.kind.rules:
         here = watched & (board.type[rows] == board.type_index(rule.type))
-        if here.any():
+        if here.any() and (timed or not rule.is_timed):
             view = View(board, rows[here], now_us)
             # A timed rule lives in hub time, by readings and by ticks alike.
             at_us = np.full(int(here.sum()), now_us) if rule.is_timed else ts_us[here]

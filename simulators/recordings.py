@@ -23,6 +23,10 @@ class Recorded:
     payload: bytes
 
 
+Move = Callable[[int], int]
+"""An event time of the recording to that of its replay, both in microseconds since 1970."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recording:
     """A format: how to know it, how to read a line (ValueError says why not), and where it keeps event times."""
@@ -30,8 +34,8 @@ class Recording:
     name: str
     is_line: Callable[[bytes], bool]
     parse: Callable[[bytes], Recorded]
-    shift: Callable[[bytes, int, int], bytes]
-    """(payload, microseconds to add, now in microseconds) to payload, otherwise byte for byte the same."""
+    shift: Callable[[bytes, Move, int], bytes]
+    """(payload, how event times move, now in microseconds) to payload, otherwise byte for byte the same."""
 
 
 def recording_of(lines: Sequence[bytes]) -> Recording | None:
@@ -58,8 +62,8 @@ def _parse_stamped(line: bytes) -> Recorded:
     return Recorded(_instant_us(received), _text(topic), _checked(payload))
 
 
-def _shift_hfp(payload: bytes, shift_us: int, now_us: int) -> bytes:
-    """Move `tst` by whole milliseconds and `tsi`, its whole seconds, along with it (Helsinki's vehicle feed)."""
+def _shift_hfp(payload: bytes, move: Move, now_us: int) -> bytes:
+    """Move `tst`, to whole milliseconds, and `tsi`, its whole seconds, along with it (Helsinki's vehicle feed)."""
     match = _TST.search(payload)
     if match is None:
         return payload
@@ -67,7 +71,7 @@ def _shift_hfp(payload: bytes, shift_us: int, now_us: int) -> bytes:
         old_us = _instant_us(match[1])
     except ValueError:
         return payload
-    new_us = old_us + round(shift_us / MILLISECOND_US) * MILLISECOND_US
+    new_us = round(move(old_us) / MILLISECOND_US) * MILLISECOND_US
     seconds = new_us // 1_000_000 - old_us // 1_000_000
     moved = payload[: match.start(1)] + _rfc3339(new_us, like=match[1]) + payload[match.end(1) :]
     return _TSI.sub(lambda tsi: tsi[1] + str(int(tsi[2]) + seconds).encode(), moved, count=1)
@@ -86,7 +90,7 @@ def _parse_wmbusmeters(line: bytes) -> Recorded:
     return Recorded(None, f"wmbusmeters/{meter}", line)
 
 
-def _shift_wmbusmeters(payload: bytes, shift_us: int, now_us: int) -> bytes:
+def _shift_wmbusmeters(payload: bytes, move: Move, now_us: int) -> bytes:
     """A true time of reception becomes now."""
     match = _TIMESTAMP.search(payload)
     try:

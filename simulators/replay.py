@@ -97,8 +97,7 @@ async def run(
 ) -> Replayed:
     """Publish a recording's messages at the pace of their reception, `speed` times as fast on the hub's clock.
 
-    Event times are moved so that each message is as old when it is published as it was when it was received, unless
-    `keep_time`. Without `page` messages carry the mark that keeps the hub from calling anybody. `repeat` starts over
+    Event times are moved so that the last of them is now, at the same pace as the messages, unless `keep_time`. Without `page` messages carry the mark that keeps the hub from calling anybody. `repeat` starts over
     at the end until `stop` is set. Gives what was published and which lines were not: a caller's exit code is 1 when
     any was bad. BadFile, BadSetting or BrokerUnavailable.
     """
@@ -158,8 +157,12 @@ class _Player:
     def _payload(self, message: Recorded, planned_us: int) -> bytes:
         if self.keep_time:
             return message.payload
-        shift_us = 0 if message.at_us is None else planned_us - message.at_us
-        return self.tape.recording.shift(message.payload, shift_us, planned_us)
+
+        def move(event_us: int) -> int:
+            """As old as it was, at the pace of the replay: what was a second apart stays apart in proportion."""
+            return event_us if message.at_us is None else planned_us + int((event_us - message.at_us) / self.speed)
+
+        return self.tape.recording.shift(message.payload, move, planned_us)
 
     async def _wait_until(self, hub_us: int) -> None:
         """Sleep until a hub time, but not longer than until `stop` is set."""

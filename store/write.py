@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import errors, sql
+from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
 from devices.kind import Kind
@@ -18,7 +19,7 @@ from hub.clock import to_datetime, to_us
 from store import pgcopy, registry
 from store.database import Connection
 from store.jsonb import jsonb, storable
-from store.merge import conflicts_statement, merge_statement, stage_ddl
+from store.merge import Outcome, Stored, fill_statement, keys_of, merge, stage, stage_ddl, stored_statement
 from store.readers import advance
 from store.schema import columns
 from store.sql import statements
@@ -96,7 +97,7 @@ class Writer:
     async def _write_readings(
         self, readings: Readings, decoded: Decoded, now: datetime
     ) -> tuple[Counter[str], list[Rejected]]:
-        """COPY what is newer than its device's last row; send the rest through the staging table."""
+        """COPY what is newer than its device's last row; merge the rest with what is stored."""
         readings = readings.take(np.lexsort((readings.ts_us, readings.device_no)))
         await self._learn_ends(readings, now)
         same = np.zeros(len(readings), bool)
@@ -105,7 +106,7 @@ class Writer:
         late = readings.where(~fresh)
         try:
             async with self.connection.transaction():
-                await self._copy(readings.where(fresh))
+                await self._copy(readings.where(fresh), sql.Identifier(readings.kind.name))
         except errors.UniqueViolation:  # somebody else wrote in between
             late, fresh = readings, np.zeros(len(readings), bool)
         counts = Counter(readings_stored=int(fresh.sum()))
@@ -135,44 +136,42 @@ class Writer:
             numbered = _numbered(readings, numbers)
             np.maximum.at(self.ends.ts_us, numbered.device_no, numbered.ts_us)
 
-    async def _copy(self, readings: Readings, stage: tuple[sql.Identifier, NDArray[np.int64]] | None = None) -> None:
-        """COPY into the kind's table, or into a staging table with the round of each row."""
+    async def _copy(self, readings: Readings, table: sql.Identifier) -> None:
+        """COPY into a table with the kind's columns."""
         if not len(readings):
             return
-        kind = readings.kind
-        table, names, parts = sql.Identifier(kind.name), columns(kind), copy_columns(readings)
-        if stage is not None:
-            table = stage[0]
-            names = [sql.Identifier("row"), sql.Identifier("round"), *names]
-            parts = [pgcopy.integer(np.arange(len(readings))), pgcopy.integer(stage[1]), *parts]
+        names = sql.SQL(", ").join(columns(readings.kind))
         rest = {row: b"\x01" + jsonb(rest) for row, rest in readings.rest.items()}
-        statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(table, sql.SQL(", ").join(names))
-        async with self.connection.cursor().copy(statement) as copy:
-            await copy.write(pgcopy.copy_buffer(parts, rest))
+        async with self.connection.cursor().copy(
+            sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(table, names)
+        ) as copy:
+            await copy.write(pgcopy.copy_buffer(copy_columns(readings), rest))
 
     async def _merge(self, late: Readings, decoded: Decoded) -> tuple[Counter[str], list[Rejected]]:
-        """Rows that may meet a stored one: stored, filling what was missing, duplicates or conflicts.
-
-        Rows of one batch with the same key go in rounds, in the order of the log.
-        """
-        kind, stage = late.kind, sql.Identifier(f"stage_{late.kind.name}")
-        rounds = _rounds(late)
-        await self.connection.execute(stage_ddl(kind))
-        await self._copy(late, (stage, rounds))
-        counts: Counter[str] = Counter()
-        rejected: list[Rejected] = []
-        for number in range(int(rounds.max()) + 1):
-            parameters = {"round": number}
-            found = await (await self.connection.execute(conflicts_statement(kind), parameters)).fetchall()
-            conflicting = [row["row"] for row in found]
-            written = await (await self.connection.execute(merge_statement(kind), parameters)).fetchall()
-            inserted = sum(row["inserted"] for row in written)
-            counts["readings_stored"] += inserted
-            counts["readings_merged"] += len(written) - inserted
-            counts["readings_duplicate"] += int((rounds == number).sum()) - len(written) - len(conflicting)
-            rejected += [_conflict(late, row, decoded) for row in conflicting]
-        await self.connection.execute(sql.SQL("TRUNCATE {}").format(stage))
-        return counts, rejected
+        """Rows that may meet a stored one: stored, filling what was missing, duplicates or conflicts."""
+        kind = late.kind
+        first_row, _ = keys_of(late)
+        ts = [to_datetime(us) for us in late.ts_us[first_row].tolist()]
+        bounds = {"first": min(ts), "last": max(ts)}
+        devices = late.device_no[first_row].tolist()
+        parameters = {"devices": devices, "times": ts, **bounds}
+        cursor = self.connection.cursor(row_factory=tuple_row, binary=True)
+        found = await (await cursor.execute(stored_statement(kind), parameters)).fetchall()
+        merged = merge(late, _stored(kind, len(ts), found))
+        await self._copy(merged.new, sql.Identifier(kind.name))
+        if len(merged.filled):
+            await self.connection.execute(stage_ddl(kind))
+            await self._copy(merged.filled, stage(kind))
+            await self.connection.execute(fill_statement(kind), bounds)
+            await self.connection.execute(sql.SQL("TRUNCATE {}").format(stage(kind)))
+        count = np.bincount(merged.outcome, minlength=len(Outcome)).tolist()
+        counts = Counter(
+            readings_stored=count[Outcome.STORED],
+            readings_merged=count[Outcome.MERGED],
+            readings_duplicate=count[Outcome.DUPLICATE],
+        )
+        conflicts = np.flatnonzero(merged.outcome == Outcome.CONFLICT).tolist()
+        return counts, [_conflict(late, row, decoded) for row in conflicts]
 
     async def _write_events(self, decoded: Decoded, numbers: dict[Key, int]) -> None:
         rows = [
@@ -231,12 +230,14 @@ def copy_columns(readings: Readings) -> list[pgcopy.CopyColumn]:
     ]
 
 
-def _rounds(readings: Readings) -> NDArray[np.int64]:
-    """For rows sorted by key: how many rows of the same key come before, shape (n,)."""
-    starts = np.ones(len(readings), bool)
-    starts[1:] = (np.diff(readings.device_no) != 0) | (np.diff(readings.ts_us) != 0)
-    index = np.arange(len(readings))
-    return index - np.maximum.accumulate(np.where(starts, index, 0))
+def _stored(kind: Kind, keys: int, rows: Sequence[Sequence[object]]) -> Stored:
+    """Rows of (place from 1, fields ...) as columns by key."""
+    values, exists = np.full((len(kind.fields), keys), np.nan), np.zeros(keys, bool)
+    if rows:
+        table = np.array(rows, np.float64)
+        place = table[:, 0].astype(np.intp) - 1
+        values[:, place], exists[place] = table[:, 1:].T, True
+    return Stored(values, exists)
 
 
 def _conflict(readings: Readings, row: int, decoded: Decoded) -> Rejected:

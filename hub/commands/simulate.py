@@ -13,9 +13,8 @@ from hub.clock import Clock
 from hub.commands.devices import register
 from hub.commands.stopping import run_until_signal
 from hub.errors import BadSetting, BrokerUnavailable
-from hub.mqtt import client_arguments
 from hub.secrets import Secrets, mqtt_url
-from hub.settings import Settings
+from hub.settings import BrokerAddress, Settings
 from simulators import replay, simulate
 from simulators.city import make_city
 
@@ -91,7 +90,7 @@ async def play_again_and_again(url: str, file: Path, clock: Clock, stopping: asy
 async def hub_clock(url: str, otherwise: Clock) -> Clock:
     """The clock that a running hub publishes, the given one when none does."""
     try:
-        async with aiomqtt.Client(**client_arguments(url)) as client:
+        async with aiomqtt.Client(**BrokerAddress.parse(url).client_arguments()) as client:
             await client.subscribe("beffroi/clock")
             async with asyncio.timeout(CLOCK_WAIT_S):
                 async for message in client.messages:

@@ -4,9 +4,8 @@ import asyncio
 import gc
 
 from hub.commands.stopping import run_until_signal
-from hub.mqtt import client_arguments
 from hub.secrets import Secrets, database_url, mqtt_url
-from hub.settings import Settings
+from hub.settings import BrokerAddress, Settings
 from ingest.live import Live
 from ingest.log import LogWriter
 from ingest.sources import all_sources, readers
@@ -29,7 +28,7 @@ def run(settings: Settings) -> None:
                 codecs=readers(all_sources(settings.sources)),
                 database_url=url,
                 clock=clock,
-                live=Live(client_arguments(mqtt_url(settings, secrets)), clock),
+                live=Live(BrokerAddress.parse(mqtt_url(settings, secrets)), clock),
                 city=await load_city(url),
             )
             await worker.run(stopping)

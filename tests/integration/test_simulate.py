@@ -16,8 +16,8 @@ from rich.console import Console
 
 from hub.clock import Clock
 from hub.errors import BadFile, BadSetting, BrokerUnavailable
-from hub.mqtt import client_arguments
 from hub.runtime.servers import Embedded
+from hub.settings import BrokerAddress
 from simulators.city import make_city
 from simulators.replay import Replayed
 from simulators.replay import run as replay
@@ -52,7 +52,9 @@ class Ear:
 async def ear(broker: Embedded, *topics: str) -> AsyncIterator[Ear]:
     """Listen as the hub; what is retained from before is not heard."""
     listening = Ear()
-    async with aiomqtt.Client(**client_arguments(broker.mqtt_url), protocol=aiomqtt.ProtocolVersion.V5) as client:
+    async with aiomqtt.Client(
+        **BrokerAddress.parse(broker.mqtt_url).client_arguments(), protocol=aiomqtt.ProtocolVersion.V5
+    ) as client:
 
         async def listen() -> None:
             async for message in client.messages:
@@ -113,7 +115,7 @@ async def test_who_subscribes_later_finds_the_cabinets_online(broker: Embedded) 
     await asyncio.sleep(6)
     stop.set()
     await running
-    async with aiomqtt.Client(**client_arguments(broker.mqtt_url)) as client:
+    async with aiomqtt.Client(**BrokerAddress.parse(broker.mqtt_url).client_arguments()) as client:
         await client.subscribe("city/dijon/street_lighting/A-DIJ-001/state", qos=1)
         async with asyncio.timeout(5):
             message = await anext(aiter(client.messages))
