@@ -1,21 +1,22 @@
 """Intake: receives every publish on a persistent session and acknowledges it once it is durable in the log.
 
-paho reads the socket in a thread of its own per source; one more thread writes the log. While an fsync runs the
-next messages gather, so batches grow with the load. It does not look inside a payload.
+A thread per source does three things in turn: read what its socket holds, write it to the log (one fsync), acknowledge
+it. While one does its fsync the next messages gather in the socket, so batches grow with the load, and a log that
+cannot be written stops the reading: the broker then queues. It does not look inside a payload.
 """
 
-import queue
+import random
+import select
 import ssl
-import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import paho.mqtt.client as mqtt
 import structlog
-from paho.mqtt.enums import CallbackAPIVersion
+from msgspec.structs import replace
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -30,10 +31,14 @@ logger = structlog.get_logger("intake")
 
 RECEIVE_MAXIMUM = 2000
 """Messages that a broker may have under way to us; the bound of what intake holds in memory, per source."""
-BATCH_MESSAGES = 4000
 BATCH_BYTES = 4 << 20
 RECENT = 2 * RECEIVE_MAXIMUM
 SESSION_EXPIRY_S = 30 * 86_400
+KEEPALIVE_S = 30
+WAIT_S = 0.25
+NAP_S = 0.002
+"""Between batches while messages come: each then holds more of them, for one fsync."""
+LONGEST_PAUSE_S = 5.0
 ROLL_S = 600
 """A segment is closed after ten minutes, so that it can be trimmed: the raw log holds positions."""
 REPLAY_PROPERTY = ("beffroi-replay", "1")
@@ -63,14 +68,6 @@ class Recent:
         return hash(message) in self._known
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message on its way to the log, and how to acknowledge it."""
-
-    message: Message
-    acknowledge: Callable[[], object] | None
-
-
 def flags_of(message: mqtt.MQTTMessage) -> int:
     """The log's flags of a message as MQTT delivered it."""
     flags = (Flag.DUP if message.dup else 0) | (Flag.RETAINED if message.retain else 0)
@@ -78,46 +75,154 @@ def flags_of(message: mqtt.MQTTMessage) -> int:
     return flags | (Flag.REPLAY if REPLAY_PROPERTY in properties else 0)
 
 
-class Subscription:
-    """One source: a connection that puts what it receives into a queue."""
+class Journal:
+    """The log as the sources' threads write it: one batch at a time, and nothing lost when the disk refuses."""
 
-    def __init__(self, source: Source, url: str, inbox: queue.Queue[Received], clock: Clock, *, client_id: str) -> None:
-        self._source = source
-        self._inbox = inbox
+    def __init__(self, log: LogWriter, clock: Clock, stopping: threading.Event) -> None:
+        self._log = log
         self._clock = clock
-        self._broker = BrokerAddress.parse(url)
-        self._client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5, manual_ack=True
-        )
-        self._client.on_connect = self._on_connect
-        self._client.on_connect_fail = lambda *_: self._lost(_failure(sys.exception()))
-        self._client.on_disconnect = lambda _client, _data, _flags, reason, _properties: self._lost(str(reason))
-        self._client.on_message = self._on_message
-        self._client.reconnect_delay_set(min_delay=1, max_delay=5)
-        if self._broker.username:
-            self._client.username_pw_set(self._broker.username, self._broker.password)
-        if self._broker.is_tls:
-            self._client.tls_set_context(_tls(source))
+        self._stopping = stopping
+        self._lock = threading.Lock()
+        self._rolled_us = clock.now_us()
 
-    def start(self) -> None:
-        """Connect, and keep connected from a thread of its own."""
+    def append(self, messages: Sequence[Message]) -> bool:
+        """Make messages durable, however long it takes; False when told to stop before they were."""
+        pause_s = 0.5
+        while True:
+            try:
+                with self._lock:
+                    self._log.append(messages)
+                return True
+            except OSError as error:
+                logger.error("the log cannot be written; nothing is acknowledged meanwhile", why=str(error))
+                if self._stopping.wait(pause_s):
+                    return False
+                pause_s = min(pause_s * 2, 10)
+
+    def roll_if_due(self) -> None:
+        """Begin a new segment every ten minutes, also when nothing comes."""
+        with self._lock:
+            if self._clock.now_us() - self._rolled_us > ROLL_S * 1_000_000:
+                self._log.roll()
+                self._rolled_us = self._clock.now_us()
+
+    def received_lately(self) -> dict[str, Recent]:
+        """By source, what the log's end holds: a redelivery after a crash is known by it."""
+        reader = LogReader(self._log.folder)
+        offset = max(reader.first_offset, reader.next_offset - 3 * RECENT)
+        recent: dict[str, Recent] = {}
+        while messages := reader.read(offset, 10_000):
+            for message in messages:
+                recent.setdefault(message.source, Recent()).add(message.topic, message.payload)
+            offset = messages[-1].offset + 1
+        reader.close()
+        return recent
+
+
+class Subscription(threading.Thread):
+    """One source: its connection, from the first attempt to the end."""
+
+    def __init__(
+        self,
+        source: Source,
+        url: str,
+        journal: Journal,
+        clock: Clock,
+        stopping: threading.Event,
+        *,
+        recent: Recent,
+        client_id: str,
+    ) -> None:
+        super().__init__(name=f"intake {source.name}")
+        self._source = source
+        self._journal = journal
+        self._clock = clock
+        self._stopping = stopping
+        self._recent = recent
+        self._broker = BrokerAddress.parse(url)
+        self._batch: list[Message] = []
+        self._batch_bytes = 0
+        self._to_acknowledge: list[tuple[int, int]] = []
+        self._client = self._make_client(client_id)
+
+    def _make_client(self, client_id: str) -> mqtt.Client:
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5, manual_ack=True)
+        client.on_connect = self._on_connect
+        client.on_disconnect = lambda _client, _data, _flags, reason, _properties: self._lost(str(reason))
+        client.on_message = self._on_message
+        # With somebody to tell, paho queues packets and leaves it to us when they are written: all at once.
+        client.on_socket_register_write = lambda *_: None
+        if self._broker.username:
+            client.username_pw_set(self._broker.username, self._broker.password)
+        if self._broker.is_tls:
+            client.tls_set_context(_tls(self._source))
+        return client
+
+    def run(self) -> None:
+        """Receive until told to stop, connecting again and again."""
+        pause_s = 0.5
+        while not self._stopping.is_set():
+            try:
+                self._connect()
+                pause_s = 0.5
+                self._receive()
+            except OSError as error:
+                self._lost(_failure(error))
+            self._batch, self._batch_bytes, self._to_acknowledge = [], 0, []
+            self._stopping.wait(pause_s * random.uniform(0.5, 1.0))
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    def _connect(self) -> None:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves it untyped
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
         if self._source.keep_session:
             properties.SessionExpiryInterval = SESSION_EXPIRY_S
-        self._client.connect_async(
+        self._client.connect(
             self._broker.host,
             self._broker.port,
-            keepalive=30,
+            keepalive=KEEPALIVE_S,
             clean_start=not self._source.keep_session,
             properties=properties,
         )
-        self._client.loop_start()
 
-    def stop(self) -> None:
-        self._client.on_disconnect = None
-        self._client.disconnect()
-        self._client.loop_stop()
+    def _receive(self) -> None:
+        """Read, write, acknowledge, until the connection is lost."""
+        client = self._client
+        while (socket := client.socket()) is not None and not self._stopping.is_set():
+            writable = [socket] if client.want_write() else []
+            readable, _, _ = select.select([socket], writable, [], WAIT_S)
+            if readable:
+                self._drain()
+            if self._batch and not self._hand_over():
+                return
+            if client.want_write() and client.loop_write() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                return
+            if client.loop_misc() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                return
+        if self._stopping.is_set():
+            client.on_disconnect = None
+            client.disconnect()
+            client.loop_write()
+
+    def _drain(self) -> None:
+        """Read packets while the socket has some and the batch has room."""
+        while self._batch_bytes < BATCH_BYTES and len(self._batch) < RECEIVE_MAXIMUM:
+            before = len(self._batch)
+            if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS or len(self._batch) == before:
+                return
+
+    def _hand_over(self) -> bool:
+        """Make the batch durable, then acknowledge it; False when told to stop meanwhile."""
+        if not self._journal.append(self._batch):
+            return False
+        busy = len(self._batch) > 1
+        for mid, qos in self._to_acknowledge:
+            self._client.ack(mid, qos)
+        self._batch, self._batch_bytes, self._to_acknowledge = [], 0, []
+        self._client.loop_write()
+        if busy:
+            self._stopping.wait(NAP_S)
+        return True
 
     def _on_connect(self, client: mqtt.Client, _data: Any, flags: Any, reason: ReasonCode, _properties: Any) -> None:
         if reason.is_failure:
@@ -131,25 +236,24 @@ class Subscription:
     def _lost(self, why: str) -> None:
         logger.warning("not connected, trying again", source=self._source.name, why=why)
 
-    def _on_message(self, client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
-        raw = Message(
-            0,
-            self._clock.now_us(),
-            self._source.name,
-            message.topic,
-            bytes(message.payload),
-            flags_of(message),
-        )
-        mid, qos = message.mid, message.qos
-        # A full inbox stops reading the socket: the broker then queues, nothing is dropped here.
-        self._inbox.put(Received(raw, (lambda: client.ack(mid, qos)) if qos else None))
+    def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        now_us, flags = self._clock.now_us(), flags_of(message)
+        received = Message(0, now_us, self._source.name, message.topic, bytes(message.payload), flags)
+        if flags & Flag.DUP and (received.topic, received.payload) in self._recent:
+            received = replace(received, flags=flags | Flag.DUPLICATE)
+        else:
+            self._recent.add(received.topic, received.payload)
+        self._batch.append(received)
+        self._batch_bytes += len(received.payload)
+        if message.qos:
+            self._to_acknowledge.append((message.mid, message.qos))
 
 
-def _failure(error: BaseException | None) -> str:
-    """Why no connection came about, by what paho is handling when it tells us so."""
+def _failure(error: OSError) -> str:
+    """Why no connection came about."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the broker's certificate is not trusted: {error.verify_message}"
-    return f"the broker does not answer: {error}" if error else "the broker does not answer"
+    return f"the broker does not answer: {error}"
 
 
 def _tls(source: Source) -> ssl.SSLContext:
@@ -159,97 +263,29 @@ def _tls(source: Source) -> ssl.SSLContext:
         raise BadSetting(f"source {source.name}: ca_file {source.ca_file} cannot be read: {error}") from error
 
 
-class Intake:
-    """The way from the inbox into the log, and the acknowledgements back."""
-
-    def __init__(self, log: LogWriter, clock: Clock) -> None:
-        self.inbox: queue.Queue[Received] = queue.Queue(maxsize=4 * RECEIVE_MAXIMUM)
-        self._log = log
-        self._clock = clock
-        self._recent: dict[str, Recent] = {}
-
-    def warm_up(self) -> None:
-        """Learn from the log's end what was already received, so that a redelivery after a crash is known."""
-        reader = LogReader(self._log.folder)
-        offset = max(reader.first_offset, reader.next_offset - 3 * RECENT)
-        while messages := reader.read(offset, 10_000):
-            for message in messages:
-                self._recent_of(message.source).add(message.topic, message.payload)
-            offset = messages[-1].offset + 1
-        reader.close()
-
-    def run(self, stopping: threading.Event) -> None:
-        """Write what comes until told to stop; a disk that refuses is tried again, unacknowledged."""
-        rolled_us = self._clock.now_us()
-        while not stopping.is_set():
-            if batch := self._gather():
-                self._write(batch, stopping)
-            if self._clock.now_us() - rolled_us > ROLL_S * 1_000_000:
-                self._log.roll()
-                rolled_us = self._clock.now_us()
-
-    def _gather(self) -> list[Received]:
-        """What waits, at least one message unless a quarter of a second passes."""
-        batch: list[Received] = []
-        size = 0
-        try:
-            while len(batch) < BATCH_MESSAGES and size < BATCH_BYTES:
-                batch.append(self.inbox.get_nowait() if batch else self.inbox.get(timeout=0.25))
-                size += len(batch[-1].message.payload)
-        except queue.Empty:
-            pass
-        return batch
-
-    def _write(self, batch: Sequence[Received], stopping: threading.Event) -> None:
-        messages = list(self._marked(received.message for received in batch))
-        wait_s = 0.5
-        while True:
-            try:
-                self._log.append(messages)
-                break
-            except OSError as error:
-                logger.error("the log cannot be written; nothing is acknowledged meanwhile", why=str(error))
-                if stopping.wait(wait_s):
-                    return
-                wait_s = min(wait_s * 2, 10)
-        for received in batch:
-            if received.acknowledge:
-                received.acknowledge()
-
-    def _marked(self, messages: Iterable[Message]) -> Iterable[Message]:
-        """The messages, those that are already in the log marked as duplicates."""
-        for message in messages:
-            recent = self._recent_of(message.source)
-            if message.flags & Flag.DUP and (message.topic, message.payload) in recent:
-                yield Message(
-                    message.offset,
-                    message.received_us,
-                    message.source,
-                    message.topic,
-                    message.payload,
-                    message.flags | Flag.DUPLICATE,
-                )
-            else:
-                recent.add(message.topic, message.payload)
-                yield message
-
-    def _recent_of(self, source: str) -> Recent:
-        return self._recent.setdefault(source, Recent())
-
-
 def run(log: LogWriter, sources: Sequence[tuple[Source, str]], clock: Clock, stopping: threading.Event) -> None:
     """Receive from sources, each with its broker's URL, until `stopping` is set; the process's straight line."""
-    intake = Intake(log, clock)
-    intake.warm_up()
+    journal = Journal(log, clock, stopping)
+    recent = journal.received_lately()
     identity = str(log.log_id)[:8]
     subscriptions = [
-        Subscription(source, url, intake.inbox, clock, client_id=f"beffroi-{source.name}-{identity}")
+        Subscription(
+            source,
+            url,
+            journal,
+            clock,
+            stopping,
+            recent=recent.get(source.name, Recent()),
+            client_id=f"beffroi-{source.name}-{identity}",
+        )
         for source, url in sources
     ]
     for subscription in subscriptions:
         subscription.start()
-    try:
-        intake.run(stopping)
-    finally:
-        for subscription in subscriptions:
-            subscription.stop()
+    while not stopping.wait(1.0):
+        journal.roll_if_due()
+        if not all(subscription.is_alive() for subscription in subscriptions):
+            stopping.set()  # a thread died of what it did not expect: the process starts anew
+            raise SystemExit(1)
+    for subscription in subscriptions:
+        subscription.join()
