@@ -28,8 +28,11 @@ class Clock:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `real_us:hub_us:speed`; ValueError when it is not that."""
-        real_us, hub_us, speed = text.split(":")
-        clock = cls(int(real_us), int(hub_us), float(speed))
+        try:
+            real_us, hub_us, speed = text.split(":")
+            clock = cls(int(real_us), int(hub_us), float(speed))
+        except ValueError as error:
+            raise ValueError("a clock is three numbers, real_us:hub_us:speed") from error
         if not 0 < clock.speed <= 1000:
             raise ValueError("a clock's speed is over 0 and at most 1000")
         return clock

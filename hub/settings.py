@@ -172,6 +172,13 @@ class Settings(BaseSettings):
             raise ValueError("no time zone of this machine; one is Europe/Paris") from error
         return name
 
+    @field_validator("city")
+    @classmethod
+    def _city(cls, city: Path) -> Path:
+        if not (city / "communes.yaml").is_file():
+            raise ValueError("no folder of a city there (one with a communes.yaml)")
+        return city
+
     @field_validator("clock")
     @classmethod
     def _clock(cls, clock: str | None) -> str | None:
