@@ -97,9 +97,10 @@ async def run(
 ) -> Replayed:
     """Publish a recording's messages at the pace of their reception, `speed` times as fast on the hub's clock.
 
-    Event times are moved so that the last of them is now, at the same pace as the messages, unless `keep_time`. Without `page` messages carry the mark that keeps the hub from calling anybody. `repeat` starts over
-    at the end until `stop` is set. Gives what was published and which lines were not: a caller's exit code is 1 when
-    any was bad. BadFile, BadSetting or BrokerUnavailable.
+    Event times are moved to now, at the same pace as the messages, unless `keep_time`. Without `page` messages carry
+    the mark that keeps the hub from calling anybody. `repeat` starts over at the end until `stop` is set. Gives what
+    was published and which lines were not: a caller's exit code is 1 when any was bad. BadFile, BadSetting or
+    BrokerUnavailable.
     """
     if not 0 < speed <= FASTEST:
         raise BadSetting(f"--speed {speed:g}: a recording is played at a speed over 0 and at most {FASTEST:g}")

@@ -16,8 +16,8 @@ def plainly(rows, stored):
     """(outcome of each row, values by key), with no array in sight."""
     known = {key: dict(values) for key, values in stored.items()}
     outcomes = []
-    for no, ts, *told in rows:
-        told = {name: value for name, value in zip(FIELDS, told, strict=True) if value is not None}
+    for no, ts, *row in rows:
+        told = {name: value for name, value in zip(FIELDS, row, strict=True) if value is not None}
         mine = known.get((no, ts))
         if mine is None:
             known[no, ts] = told
