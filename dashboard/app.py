@@ -11,8 +11,19 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from dashboard import access, city, commission_page, device_page, incident_page, stream
+from dashboard import (
+    access,
+    city,
+    commission_page,
+    device_page,
+    health_page,
+    incident_page,
+    metrics,
+    quarantine_page,
+    stream,
+)
 from dashboard.access import signed_in
+from dashboard.api.router import api_router
 from dashboard.assets import MEDIA_TYPES, load_assets
 from dashboard.attempts import Attempts
 from dashboard.desk import AtDesk, Desk, load_templates
@@ -26,6 +37,7 @@ from devices.kind import kinds
 from hub.clock import Clock
 from hub.settings import Settings
 from store.database import pool
+from store.health import Pulse
 
 FOREVER = "public, max-age=31536000, immutable"
 MAX_BODY_BYTES = 16_384
@@ -64,12 +76,15 @@ def create_app(*, settings: Settings, database_url: str, mqtt_url: str, clock: C
         redirect_slashes=False,
         max_body_size=MAX_BODY_BYTES,
     )
+    app.state.pulse = Pulse(settings.home, clock)
     app.add_middleware(GZipMiddleware, compresslevel=5)
     app.add_middleware(Guard, page_url=settings.page_url)
     add_problem_handlers(app)
     app.include_router(open_to_all())
     app.include_router(access.router)
-    for part in (city, device_page, incident_page, commission_page, stream):
+    app.include_router(metrics.router)
+    app.include_router(api_router())
+    for part in (city, device_page, incident_page, commission_page, quarantine_page, health_page, stream):
         app.include_router(part.router, dependencies=[Depends(signed_in)])
     return app
 

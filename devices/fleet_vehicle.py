@@ -6,7 +6,7 @@ No rule on speeding: an employer may not process it.
 
 import numpy as np
 
-from devices.kind import Column, DeviceType, Event, Field, Kind, Mask, Text, flag, rule
+from devices.kind import Column, DeviceType, Event, Field, Formula, Indicator, Kind, Mask, Panel, Text, flag, rule
 
 
 def vehicle_period_s(ignition: Column, speed_kmh: Column) -> Column:
@@ -104,10 +104,75 @@ def sos(sos: Column) -> Mask:
     return sos == 1
 
 
+@rule(
+    type="vehicle",
+    title=Text("Boîtier débranché ou brouillé", "Tracker unplugged or jammed"),
+    help_fr="Le boîtier dit que son alimentation ou son antenne est coupée, ou que le GPS est brouillé.",
+    priority=2,
+    hold_s=60,
+    any_of=("power_cut", "jammed"),
+    source="Traccar's power cut, antenna cut and jamming alarms; 1 min: our default",
+    fires_on=({"power_cut": 1}, {"jammed": 1}),
+    silent_on=({"power_cut": 0, "jammed": 0},),
+)
+def tracker_cut(power_cut: Column, jammed: Column) -> Mask:
+    """The tracker tells that its supply or antenna is cut, or that GPS is jammed."""
+    return (power_cut == 1) | (jammed == 1)
+
+
+@rule(
+    type="vehicle",
+    title=Text("Portes ouvertes en roulant", "Doors open while driving"),
+    help_fr="Le véhicule roule portes ouvertes depuis une demi-minute.",
+    priority=2,
+    hold_s=30,
+    source="10 km/h for 30 s: our default",
+    fires_on=({"doors_open": 1, "speed_kmh": 25},),
+    silent_on=({"doors_open": 1, "speed_kmh": 0}, {"doors_open": 0, "speed_kmh": 25}),
+)
+def doors_open_driving(doors_open: Column, speed_kmh: Column, *, min_speed_kmh: float = 10.0) -> Mask:
+    """The vehicle has been driving with open doors for half a minute."""
+    return (doors_open == 1) & (speed_kmh > min_speed_kmh)
+
+
+@rule(
+    type="vehicle",
+    title=Text("Position imprécise", "Position unsure"),
+    help_fr="La position du véhicule est imprécise depuis dix minutes.",
+    priority=3,
+    hold_s=600,
+    source="HDOP over 10 for 10 min: our default",
+    fires_on=({"hdop": 18, "ignition": 1},),
+    silent_on=({"hdop": 1.2, "ignition": 1}, {"hdop": 18, "ignition": 0}),
+)
+def position_unsure(hdop: Column, ignition: Column, *, max_hdop: float = 10.0) -> Mask:
+    """The vehicle's position has been unsure for ten minutes."""
+    return (hdop > max_hdop) & (ignition == 1)
+
+
+def driving(ignition: Column, speed_kmh: Column) -> Mask:
+    """Vehicles that move."""
+    return (ignition == 1) & (speed_kmh > 3)
+
+
+def idling(ignition: Column, speed_kmh: Column) -> Mask:
+    """Vehicles whose engine runs at rest."""
+    return (ignition == 1) & (speed_kmh <= 3)
+
+
 KIND = Kind(
     name="fleet_vehicle",
     label=Text("Véhicules", "Vehicles"),
-    types=(DeviceType("vehicle", Text("Véhicule", "Vehicle"), "arrow", vehicle_period_s, parked),),
+    types=(
+        DeviceType(
+            "vehicle",
+            Text("Véhicule", "Vehicle"),
+            "arrow",
+            vehicle_period_s,
+            parked,
+            resting_label=Text("Garé ou hors service", "Parked or off duty"),
+        ),
+    ),
     fields=(
         Field("lat", Text("Latitude", "Latitude"), "°", -90, 90, "double"),
         Field("lon", Text("Longitude", "Longitude"), "°", -180, 180, "double"),
@@ -121,6 +186,8 @@ KIND = Kind(
         flag("pto", Text("Prise de force", "Power take-off")),
         flag("doors_open", Text("Portes ouvertes", "Doors open")),
         flag("sos", Text("Appel de détresse", "SOS")),
+        flag("power_cut", Text("Alimentation du boîtier coupée", "Tracker's supply cut")),
+        flag("jammed", Text("GPS brouillé", "GPS jammed")),
     ),
     events=(
         Event("door_opened", Text("Portes ouvertes", "Doors opened")),
@@ -145,7 +212,30 @@ KIND = Kind(
     ),
     withheld=off_duty,
     withheld_event="off_duty",
-    rules=(tracker_silent, moved_without_ignition, long_idling, battery_low, sos),
+    keep_days=60,  # CNIL: two months for the monitoring of activity
+    rules=(
+        tracker_silent,
+        moved_without_ignition,
+        long_idling,
+        battery_low,
+        sos,
+        tracker_cut,
+        doors_open_driving,
+        position_unsure,
+    ),
+    indicators=(
+        Indicator("driving", "vehicle", Text("Véhicules en mouvement", "Vehicles moving"), Formula.of(driving)),
+        Indicator("idling", "vehicle", Text("Moteurs tournant à l'arrêt", "Idling engines"), Formula.of(idling)),
+    ),
+    panels=(Panel(Text("Vitesse", "Speed"), "vehicle", ("speed_kmh",)),),
+    left_out={
+        "geofence with dwell, stopped in a zone": "zones drawn by the city",
+        "circuit covered less than 95 %": "circuits and the street network",
+        "maintenance due by odometer or engine hours": "a service book",
+        "fuel that drops by 10 % in 5 min": "windows, and a field that few trackers tell",
+        "GPS jump, implied speed over 200 km/h": "the earlier position",
+        "speeding": "never: an employer may not process it (CNIL)",
+    },
     examples={
         "vehicle": {
             "ts": "2026-11-23T08:00:00Z",

@@ -31,6 +31,9 @@ class Text(NamedTuple):
     en: str
 
 
+AT_REST = Text("Au repos, prévu", "At rest, as planned")
+
+
 class State(IntEnum):
     """What a device shows on the map, worst last; the live frames carry the number."""
 
@@ -120,6 +123,41 @@ class DeviceType:
     """Where true, its state is planned rest."""
     parent: str | None = None
     """The device type that it hangs from, if any."""
+    resting_label: Text = AT_REST
+    """What its planned rest is called."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Indicator:
+    """A figure that a city watches: the share (in per cent), sum or mean of a formula over the devices of a type.
+
+    A device of which a column is unknown, or for which the formula gives NaN, is not counted.
+    """
+
+    name: str
+    type: str
+    title: Text
+    formula: Formula
+    how: Literal["share", "sum", "mean"] = "share"
+    unit: str = "%"
+
+    def of(self, columns: Mapping[str, Column]) -> float:
+        """The figure over columns of the type's devices, shape (n,); NaN when no device counts."""
+        value = np.asarray(self.formula(columns), np.float64)
+        known = np.logical_and.reduce([~np.isnan(columns[name]) for name in self.formula.columns])
+        counted = value[known & ~np.isnan(value)]
+        if not len(counted):
+            return float("nan")
+        return float(counted.sum() if self.how == "sum" else counted.mean() * (100 if self.how == "share" else 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Fields of one unit that a person compares on one graph."""
+
+    title: Text
+    type: str
+    fields: tuple[str, ...]
 
 
 Sample = Mapping[str, float]
@@ -230,8 +268,17 @@ class Kind:
     """Readings that privacy forbids to keep: a function of columns of readings."""
     withheld_event: str | None = None
     """The event kept in place of a withheld reading."""
+    keep_days: int | None = None
+    """Raw readings older than this are removed; None keeps them."""
     examples: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """One example payload per device type."""
+    indicators: tuple[Indicator, ...] = ()
+    panels: tuple[Panel, ...] = ()
+    """Graphs that belong together; a field that is in none has a graph of its own."""
+    usual_type: str | None = None
+    """What a device is taken for that says nothing of its type; a kind of one type need not say it."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Rules of the trade that are not here yet, and what each waits for."""
 
     def field_index(self, name: str) -> int:
         return self.field_names.index(name)
@@ -244,6 +291,11 @@ class Kind:
     def is_mobile(self) -> bool:
         """Do its devices tell where they are?"""
         return {"lat", "lon"} <= set(self.field_names)
+
+    @property
+    def unsaid_type(self) -> str | None:
+        """The type of a device that does not say it, where that can be told."""
+        return self.types[0].name if len(self.types) == 1 else self.usual_type
 
     def type(self, name: str) -> DeviceType:
         """The device type of that name; KeyError when there is none."""

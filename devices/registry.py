@@ -196,9 +196,8 @@ class Introduction(NamedTuple):
 
 
 def sole_type(kind: str) -> str | None:
-    """The type of any device of a kind that has but one."""
-    types = kinds()[kind].types if kind in kinds() else ()
-    return types[0].name if len(types) == 1 else None
+    """What a device of a kind is taken for that says nothing of its type."""
+    return kinds()[kind].unsaid_type if kind in kinds() else None
 
 
 def introduction(kind: str, announced: Mapping[str, object]) -> Introduction:

@@ -5,7 +5,21 @@ Words are TALQ's. Marks of sources: TALQ for conditions; numbers without a sourc
 
 import numpy as np
 
-from devices.kind import Attribute, Column, DeviceType, Event, Field, Formula, Kind, Mask, Text, flag, rule
+from devices.kind import (
+    Attribute,
+    Column,
+    DeviceType,
+    Event,
+    Field,
+    Formula,
+    Indicator,
+    Kind,
+    Mask,
+    Panel,
+    Text,
+    flag,
+    rule,
+)
 
 LAMP, FEEDER, CABINET = ("lamp",), ("feeder",), ("cabinet",)
 
@@ -109,6 +123,74 @@ def power_deviation(
 
 @rule(
     type="lamp",
+    title=Text("Gradation non suivie", "Dimming not followed"),
+    help_fr="Un lampadaire allumé s'écarte de plus de 10 points de sa consigne de gradation.",
+    priority=3,
+    hold_s=900,
+    explained_by=("lamp_out", "feeder_out"),
+    source="TALQ (dimming failure); 10 points for 15 min: our default",
+    fires_on=({"dim_pct": 100, "dim_actual_pct": 60},),
+    silent_on=(
+        {"dim_pct": 50, "dim_actual_pct": 52},
+        {"dim_pct": 100, "dim_actual_pct": 0},
+        {"dim_pct": 0, "dim_actual_pct": 60},
+    ),
+)
+def dimming_not_followed(dim_pct: Column, dim_actual_pct: Column, *, max_points: float = 10.0) -> Mask:
+    """A lit lamp is more than 10 points away from its dimming command."""
+    return (dim_pct > 0) & (dim_actual_pct > 0) & (np.abs(dim_actual_pct - dim_pct) > max_points)
+
+
+@rule(
+    type="lamp",
+    title=Text("Allumé sans consigne", "Lit without command"),
+    help_fr="Le lampadaire doit être éteint et consomme depuis une demi-heure.",
+    priority=3,
+    hold_s=1800,
+    explained_by=("feeder_lit_unasked",),
+    source="TALQ lampUnexpectedOn, uCIFI day burner; 15 % for 30 min: our default",
+    fires_on=({"dim_pct": 0, "power_w": 55, "rated_power_w": 60},),
+    silent_on=(
+        {"dim_pct": 0, "power_w": 0.4, "rated_power_w": 60},
+        {"dim_pct": 100, "power_w": 58, "rated_power_w": 60},
+    ),
+)
+def lit_unasked(dim_pct: Column, power_w: Column, rated_power_w: Column, *, min_ratio: float = 0.15) -> Mask:
+    """The lamp is told to be dark and has drawn power for half an hour."""
+    return (dim_pct == 0) & (power_w > min_ratio * rated_power_w)
+
+
+@rule(
+    type="lamp",
+    title=Text("Driver trop chaud", "Driver too hot"),
+    help_fr="Le driver de la lampe dépasse 90 °C depuis un quart d'heure.",
+    priority=3,
+    hold_s=900,
+    source="uCIFI thermal derating; 90 °C for 15 min: our default",
+    fires_on=({"driver_temp_c": 97},),
+    silent_on=({"driver_temp_c": 55},),
+)
+def driver_hot(driver_temp_c: Column, *, max_temp_c: float = 90.0) -> Mask:
+    """The lamp's driver has been over 90 °C for a quarter of an hour."""
+    return driver_temp_c > max_temp_c
+
+
+@rule(
+    type="lamp",
+    title=Text("Fin de vie proche", "End of life near"),
+    help_fr="La lampe a brûlé 90 % des heures que son fabricant promet : à prévoir au prochain marché.",
+    priority=3,
+    source="TALQ: 0.9 of maxOperatingHours, where the registry tells it",
+    fires_on=({"burning_h": 95_000, "max_burning_h": 100_000},),
+    silent_on=({"burning_h": 12_000, "max_burning_h": 100_000},),
+)
+def end_of_life(burning_h: Column, max_burning_h: Column, *, max_share: float = 0.9) -> Mask:
+    """The lamp has burnt 90 % of the hours that its maker promises: plan its replacement."""
+    return burning_h > max_share * max_burning_h
+
+
+@rule(
+    type="lamp",
     title=Text("Lampadaire muet", "Lamp silent"),
     help_fr="Le lampadaire n'a pas parlé depuis trois de ses périodes attendues.",
     priority=3,
@@ -197,6 +279,26 @@ def supply_voltage(voltage_v: Column, *, low_v: float = 207.0, high_v: float = 2
 
 
 @rule(
+    type="feeder",
+    title=Text("Départ allumé sans consigne", "Feeder lit without command"),
+    help_fr="Du courant passe alors que le contacteur est ouvert : contact collé, rue éclairée de jour.",
+    priority=2,
+    hold_s=1800,
+    source="TALQ lampUnexpectedOn of a whole feeder; 10 % for 30 min: our default",
+    fires_on=({"contactor_closed": 0, "current_a": 5, "rated_current_a": 9},),
+    silent_on=(
+        {"contactor_closed": 0, "current_a": 0.1, "rated_current_a": 9},
+        {"contactor_closed": 1, "current_a": 5, "rated_current_a": 9},
+    ),
+)
+def feeder_lit_unasked(
+    contactor_closed: Column, current_a: Column, rated_current_a: Column, *, min_ratio: float = 0.1
+) -> Mask:
+    """Current flows though the contactor is open: welded contacts, a street lit by day."""
+    return (contactor_closed == 0) & (current_a > min_ratio * rated_current_a)
+
+
+@rule(
     type="cabinet",
     title=Text("Passerelle d'armoire muette", "Cabinet gateway silent"),
     help_fr=(
@@ -229,12 +331,43 @@ def cabinet_door(door_open: Column) -> Mask:
     return door_open == 1
 
 
+def lit(dim_pct: Column, power_w: Column, rated_power_w: Column, *, min_ratio: float = 0.15) -> Column:
+    """Of the lamps that are told to shine, those that draw power."""
+    return np.where(dim_pct > 0, power_w >= min_ratio * rated_power_w * dim_pct / 100, np.nan)
+
+
+def power_drawn(power_w: Column) -> Column:
+    """What a feeder draws now, in kilowatts."""
+    return power_w / 1000
+
+
+def online_now(online: Column) -> Mask:
+    """Cabinets whose gateway is online."""
+    return online == 1
+
+
 KIND = Kind(
     name="street_lighting",
     label=Text("Éclairage public", "Street lighting"),
     types=(
-        DeviceType("lamp", Text("Lampadaire", "Street light"), "dot", lamp_period_s, lamp_off, parent="feeder"),
-        DeviceType("feeder", Text("Départ", "Feeder"), "square", feeder_period_s, contactor_open, parent="cabinet"),
+        DeviceType(
+            "lamp",
+            Text("Lampadaire", "Street light"),
+            "dot",
+            lamp_period_s,
+            lamp_off,
+            parent="feeder",
+            resting_label=Text("Éteint sur consigne", "Dark as told"),
+        ),
+        DeviceType(
+            "feeder",
+            Text("Départ", "Feeder"),
+            "square",
+            feeder_period_s,
+            contactor_open,
+            parent="cabinet",
+            resting_label=Text("Coupé sur consigne", "Switched off as told"),
+        ),
         DeviceType("cabinet", Text("Armoire", "Cabinet"), "diamond", cabinet_period_s),
     ),
     fields=(
@@ -255,6 +388,7 @@ KIND = Kind(
     attributes=(
         Attribute("rated_power_w", Text("Puissance nominale", "Rated power"), "W"),
         Attribute("rated_current_a", Text("Courant nominal", "Rated current"), "A"),
+        Attribute("max_burning_h", Text("Heures promises", "Promised burning hours"), "h"),
     ),
     events=(
         Event("door_opened", Text("Porte ouverte", "Door opened")),
@@ -266,12 +400,30 @@ KIND = Kind(
     rules=(
         lamp_out.clears(relit),
         power_deviation,
+        dimming_not_followed,
+        lit_unasked,
+        driver_hot,
+        end_of_life,
         lamp_silent,
         feeder_out.clears(supplied),
         supply_voltage,
+        feeder_lit_unasked,
         cabinet_silent,
         cabinet_door,
     ),
+    indicators=(
+        Indicator("lit", "lamp", Text("Lampes allumées", "Lamps lit"), Formula.of(lit)),
+        Indicator("power", "feeder", Text("Puissance appelée", "Power drawn"), Formula.of(power_drawn), "sum", "kW"),
+        Indicator("online", "cabinet", Text("Armoires en ligne", "Cabinets online"), Formula.of(online_now)),
+    ),
+    panels=(Panel(Text("Gradation", "Dimming"), "lamp", ("dim_pct", "dim_actual_pct")),),
+    left_out={
+        "cycling, 5 unexpected switches in an hour": "windows",
+        "feeder that lost 15 % of its current against the same hour of 7 nights (cable theft)": "a baseline",
+        "low power factor": "TALQ's curve of the threshold over the dimming level",
+        "calendar not applied, clock drift of a controller": "fields that no device of ours tells yet",
+        "two adjacent lamps out, or one at a crossing, as P2": "neighbours",
+    },
     examples={
         "lamp": {
             "ts": "2026-11-23T19:00:00Z",

@@ -17,9 +17,17 @@ from hub.settings import Settings
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The command centre of a city.")
 devices_app = typer.Typer(no_args_is_help=True, help="The registry of devices.")
 accounts_app = typer.Typer(no_args_is_help=True, help="Accounts on the broker.")
+grafana_app = typer.Typer(no_args_is_help=True, help="Dashboards of Grafana, made of the declarations.")
+contracts_app = typer.Typer(no_args_is_help=True, help="Contracts of delegated providers.")
+keys_app = typer.Typer(no_args_is_help=True, help="API keys of contracts.")
+quarantine_app = typer.Typer(no_args_is_help=True, help="What could not be stored.")
 log_app = typer.Typer(no_args_is_help=True, help="The log of raw messages.")
 app.add_typer(devices_app, name="devices")
 app.add_typer(accounts_app, name="accounts")
+app.add_typer(grafana_app, name="grafana")
+app.add_typer(contracts_app, name="contracts")
+app.add_typer(keys_app, name="keys")
+app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(log_app, name="log")
 
 
@@ -160,10 +168,103 @@ def add_account(
     typer.echo(importlib.import_module("hub.runtime.mosquitto").add_account(settings, name, prefixes))
 
 
+@accounts_app.command("write")
+def write_accounts() -> None:
+    """Write what a Mosquitto in a container of its own reads: configuration, passwords and access list."""
+    typer.echo(command("accounts").write(read_settings()))
+
+
+@grafana_app.command("push")
+def push_dashboards(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
+) -> None:
+    """Make the Grafana of BEFFROI_GRAFANA_URL hold the dashboards; what is as declared is not touched."""
+    command("grafana").push(read_settings(), dry_run=dry_run)
+
+
+@grafana_app.command("export")
+def export_dashboards(folder: Annotated[Path, typer.Argument(help="Folder that Grafana provisions from.")]) -> None:
+    """Write the dashboards as files."""
+    command("grafana").export(read_settings(), folder)
+
+
+@grafana_app.command("role")
+def prepare_grafana_role(
+    password: Annotated[
+        str | None,
+        typer.Option(envvar="GRAFANA_DATABASE_PASSWORD", show_envvar=True, help="Generated and printed when absent."),
+    ] = None,
+) -> None:
+    """Let Grafana read the database: its role's password, and views of every kind as declared now."""
+    command("grafana").prepare_role(read_settings(), password)
+
+
+@contracts_app.command("import")
+def import_contracts(file: Annotated[Path, typer.Argument(help="YAML.")]) -> None:
+    """Add or change contracts from a file, all or none."""
+    command("contracts").import_file(read_settings(), file)
+
+
+@contracts_app.command("list")
+def list_contracts() -> None:
+    """Every contract, with what it covers."""
+    command("contracts").list_contracts(read_settings())
+
+
+@contracts_app.command("accesses")
+def list_accesses(
+    contract: Annotated[str | None, typer.Argument(help="A contract's name; all when absent.")] = None,
+    limit: Annotated[int, typer.Option(help="How many, the last first.", min=1, max=100_000)] = 50,
+) -> None:
+    """What contracts asked of the API, the refused questions too."""
+    command("contracts").list_accesses(read_settings(), contract, limit)
+
+
+@keys_app.command("add")
+def add_key(
+    contract: Annotated[str, typer.Argument(help="The contract's name.")],
+    holder: Annotated[str, typer.Argument(help="Who is given it.")],
+    scope: Annotated[list[str] | None, typer.Option(help="read or export; may be repeated; both when absent.")] = None,
+    days: Annotated[int, typer.Option(help="How long it is good.", min=1, max=3660)] = 365,
+) -> None:
+    """Make an API key of a contract. Prints it, once."""
+    typer.echo(command("contracts").add_key(read_settings(), contract, holder, scope or (), days))
+
+
+@keys_app.command("list")
+def list_keys() -> None:
+    """Every API key, without its secret."""
+    command("contracts").list_keys(read_settings())
+
+
+@keys_app.command("revoke")
+def revoke_key(prefix: Annotated[str, typer.Argument(help="The eight characters after bfr_.")]) -> None:
+    """Make a key useless, at once and for good."""
+    command("contracts").revoke_key(read_settings(), prefix)
+
+
 @log_app.command("adopt")
 def adopt_log(reader: Annotated[str, typer.Argument(help="store or telealert.")]) -> None:
     """Make a reader go on in a new log; what it had not read of the old one is lost."""
     typer.echo(command("log").adopt_log(read_settings(), reader))
+
+
+@quarantine_app.command("list")
+def list_quarantine(
+    reason: Annotated[str | None, typer.Option(help="One reason alone.")] = None,
+    limit: Annotated[int, typer.Option(help="How many messages, the last first.", min=1, max=100_000)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="One message per line, for programs.")] = False,
+) -> None:
+    """What could not be stored, and why."""
+    command("quarantine").list_quarantine(read_settings(), reason=reason, limit=limit, as_json=as_json)
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
+) -> None:
+    """How the hub is doing. The exit code is 1 when something is wrong; the first lines say what."""
+    raise typer.Exit(min(command("status").run(read_settings(), as_json=as_json), 1))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from rules.evaluate import apply, mark, tick
 from store import registry as store_registry
 from store.database import connect
 from store.readers import claim, offsets
+from store.retention import remove_expired
 from store.write import Writer
 
 logger = structlog.get_logger("worker")
@@ -44,6 +45,7 @@ TICK_S = 1.0
 CHECKPOINT_S = 30.0
 REGISTRY_S = 2.0
 TRIM_S = 60.0
+EXPIRE_S = 3600.0
 RETRY_S = 1.0
 
 
@@ -263,9 +265,9 @@ class Worker:
     # Registry
 
     async def registry_line(self) -> None:
-        """Follow the registry, and trim the logs behind their readers."""
+        """Follow the registry, trim the logs behind their readers, and remove what is kept no longer."""
         loop = asyncio.get_running_loop()
-        trim_at = loop.time() + TRIM_S
+        trim_at = expire_at = loop.time() + TRIM_S
         while True:
             try:
                 async with connect(self.database_url, autocommit=True) as connection:
@@ -279,6 +281,11 @@ class Worker:
                         if loop.time() >= trim_at:
                             trim_at = loop.time() + TRIM_S
                             self.trim(await offsets(connection))
+                        if loop.time() >= expire_at:
+                            expire_at = loop.time() + EXPIRE_S
+                            logger.info(
+                                "old readings removed", chunks=await remove_expired(connection, self.clock.now())
+                            )
             except DatabaseUnavailable:
                 await asyncio.sleep(RETRY_S)
 

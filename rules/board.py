@@ -70,8 +70,8 @@ class Board:
         row_by_no = np.full(int(registry.device_no.max(initial=0)) + 1, -1, np.int32)
         row_by_no[part.device_no] = np.arange(n)
         type_index = {t.name: i for i, t in enumerate(kind.types)}
-        if len(kind.types) == 1:  # a kind of one type needs no announcement to know it
-            type_index[""] = 0
+        if kind.unsaid_type:  # needs no announcement to be known
+            type_index[""] = type_index[kind.unsaid_type]
         parent = np.where(part.parent_no > 0, row_by_no[part.parent_no], -1)
         return cls(
             kind=kind,

@@ -1,16 +1,16 @@
 """A simulated city, the same for the same seed: streets, lamps, meters, vehicles. Pure but for its folder's files."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from devices.registry import Device
 from simulators.communes import Commune, read_communes, read_words
+from simulators.fixtures import FIXTURES_SEED, Fixtures, put_up
+from simulators.ground import Floats, Ground, Ints, Place, Places, Way, addressed, pick, shares
 from simulators.names import name_streets
-from simulators.plane import Points
 from simulators.streets import Network, draw_network
 
 CITY_SEED = 2019
@@ -22,26 +22,9 @@ METERS_PER_GATEWAY = 250
 MAINS_V = 230.0
 RATED_W = np.array([90, 75, 45, 30], dtype=np.float64)
 """Of the LED lamps along a main road, a boulevard, a street, a lane."""
+METERS_PER_ZONE = 1000
+"""Dwellings in a district metered area: 500 to 3,000 is usual."""
 SERVICES = ("Collecte", "Propreté", "Voirie", "Espaces verts", "Éclairage", "Eau", "Police municipale", "Bâtiments")
-
-Ints = NDArray[np.int32]
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where devices of one type are: columns of equal length."""
-
-    id: tuple[str, ...]
-    commune: Ints
-    street: Ints
-    number: Ints
-    """As a house number: from 1 along the street."""
-    lat: Floats
-    lon: Floats
-
-    def __len__(self) -> int:
-        return len(self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +46,12 @@ class City:
     gateway_id: tuple[str, ...]
     """Radio gateways of the water meters; no devices themselves."""
     gateway_commune: Ints
+    zones: Places
+    meter_zone: Ints
     vehicles: Places
     vehicle_edge: Ints
     """The edge of the network on which each vehicle begins."""
+    fixtures: Fixtures
 
     @property
     def feeder_rated_w(self) -> Floats:
@@ -89,57 +75,23 @@ class City:
             rated = {"rated_power_w": float(self.lamp_rated_w[i])}
             parent = self.feeders.id[feeder]
             yield place.device("street_lighting", "lamp", label, parent=parent, gateway=gateway, attributes=rated)
+        for place in self._places(self.zones):
+            yield place.device("water_meter", "zone", f"Secteur {place.id.removeprefix('Z-')}, {place.street}")
         for i, place in enumerate(self._places(self.meters)):
             label = f"Compteur d'eau, {place.number} {place.street}"
             q3 = {"q3_m3h": float(self.meter_q3_m3h[i])}
-            yield place.device("water_meter", "meter", label, attributes=q3)
+            zone = self.zones.id[self.meter_zone[i]]
+            yield place.device("water_meter", "meter", label, parent=zone, attributes=q3)
         for i, place in enumerate(self._places(self.vehicles)):
             label = f"{SERVICES[i % len(SERVICES)]} {i + 1:03}"
             yield Device(place.commune, "fleet_vehicle", place.id, "vehicle", label=label)
+        yield from self.fixtures.devices(self.communes, self.street_names)
 
     def _short(self, cabinet: int) -> str:
         return f"A{self.cabinets.id[cabinet].rsplit('-', 1)[1]}"
 
-    def _places(self, places: Places) -> Iterator["_Place"]:
-        columns = (places.commune, places.street, places.number, places.lat, places.lon)
-        for id_, commune, street, number, lat, lon in zip(places.id, *(c.tolist() for c in columns), strict=True):
-            name = self.street_names[street]
-            yield _Place(id_, self.communes[commune].slug, name, number, round(lat, 6), round(lon, 6))
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    id: str
-    commune: str
-    street: str
-    number: int
-    lat: float
-    lon: float
-
-    def device(
-        self,
-        kind: str,
-        type_: str,
-        label: str,
-        *,
-        parent: str | None = None,
-        gateway: str | None = None,
-        attributes: Mapping[str, float] | None = None,
-    ) -> Device:
-        """The registry's row of the device that stands here."""
-        return Device(
-            commune=self.commune,
-            kind=kind,
-            id=self.id,
-            type=type_,
-            parent=parent,
-            gateway=gateway,
-            lat=self.lat,
-            lon=self.lon,
-            label=label,
-            street=self.street,
-            attributes=attributes or {},
-        )
+    def _places(self, places: Places) -> Iterator[Place]:
+        return addressed(places, self.communes, self.street_names)
 
 
 def make_city(city_dir: Path, *, scale: float = 1.0, seed: int = CITY_SEED) -> City:
@@ -149,97 +101,14 @@ def make_city(city_dir: Path, *, scale: float = 1.0, seed: int = CITY_SEED) -> C
     rng = np.random.default_rng(seed)
     network = draw_network(communes, rng)
     names = tuple(name_streets(network.streets, words, rng))
-    ways = tuple(_Way.of(network, number) for number in range(len(communes)))
-    ground = _Ground(communes, network, names, ways, scale)
-    return City(communes, network, names, *_light(ground, rng), *_plumb(ground, rng), *_park(ground, rng))
+    ways = tuple(Way.of(network, number) for number in range(len(communes)))
+    ground = Ground(communes, network, names, ways, scale)
+    devices = (*_light(ground, rng), *_plumb(ground, rng), *_park(ground, rng))
+    # Chance of their own, so that the fixtures move none of the devices above.
+    return City(communes, network, names, *devices, put_up(ground, np.random.default_rng([seed, FIXTURES_SEED])))
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """The lit streets of a commune laid end to end."""
-
-    edge: Ints
-    end_m: Floats
-    """Distance from the beginning of the way to the end of each edge."""
-
-    @classmethod
-    def of(cls, network: Network, commune: int) -> "_Way":
-        own = np.array([s.commune == commune and s.lit for s in network.streets])
-        edge = np.flatnonzero(own[network.edge_street]).astype(np.int32)
-        return cls(edge, np.cumsum(network.edge_length_m()[edge]))
-
-    @property
-    def length_m(self) -> float:
-        return float(self.end_m[-1])
-
-    def at(self, network: Network, place_m: Floats, offset_m: Floats) -> tuple[Ints, Points]:
-        """Edges and points at distances along the way, `offset_m` to the left of it."""
-        row = np.searchsorted(self.end_m, place_m)
-        edge = self.edge[row]
-        a, b = network.node[network.edge[edge, 0]], network.node[network.edge[edge, 1]]
-        length = np.linalg.norm(b - a, axis=1)
-        along = (b - a) / length[:, None]
-        left = np.column_stack([-along[:, 1], along[:, 0]])
-        back = (self.end_m[row] - place_m)[:, None]
-        return edge, b - along * back + left * offset_m[:, None]
-
-
-def shares(total: int, weights: Sequence[float] | Floats) -> Ints:
-    """Whole shares of a total in proportion to weights, by largest remainder; they sum to the total."""
-    exact = np.asarray(weights, dtype=np.float64) / np.sum(weights) * total
-    whole: Ints = np.floor(exact).astype(np.int32)
-    order = np.argsort(whole - exact, kind="stable")
-    whole[order[: total - int(whole.sum())]] += 1
-    return whole
-
-
-def _numbers(streets: Ints, names: Sequence[str], communes: Ints) -> Ints:
-    """House numbers: how many of the same street came before, plus one."""
-    seen: dict[tuple[int, str], int] = {}
-    numbers = []
-    for street, commune in zip(streets.tolist(), communes.tolist(), strict=True):
-        key = (commune, names[street])
-        seen[key] = seen.get(key, 0) + 1
-        numbers.append(seen[key])
-    return np.array(numbers, dtype=np.int32)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ground:
-    """Where devices are to be put, and how many."""
-
-    communes: tuple[Commune, ...]
-    network: Network
-    street_names: tuple[str, ...]
-    ways: tuple[_Way, ...]
-    scale: float
-
-    def count(self, total: int) -> int:
-        """How many of a full city's devices there are at this scale."""
-        return max(1, round(total * self.scale))
-
-    def along(self, places_m: Sequence[Floats], offsets_m: Sequence[Floats]) -> Places:
-        """Places (still without ids) at distances along each commune's way."""
-        found = [way.at(self.network, *at) for way, *at in zip(self.ways, places_m, offsets_m, strict=True)]
-        street = self.network.edge_street[np.concatenate([edge for edge, _ in found])]
-        commune = np.repeat(np.arange(len(self.ways), dtype=np.int32), [len(place) for place in places_m])
-        lat, lon = self.network.plane.to_degrees(np.concatenate([points for _, points in found]))
-        return Places((), commune, street, _numbers(street, self.street_names, commune), lat, lon)
-
-
-def _pick(places: Places, rows: Ints, ids: Sequence[str], aside_m: float = 0.0) -> Places:
-    """Devices that stand where others do, a little to the north."""
-    return Places(
-        tuple(ids),
-        places.commune[rows],
-        places.street[rows],
-        places.number[rows],
-        places.lat[rows] + aside_m / 111_000,
-        places.lon[rows],
-    )
-
-
-def _light(ground: _Ground, rng: np.random.Generator) -> tuple[Places, Places, Ints, Places, Ints, Floats]:
+def _light(ground: Ground, rng: np.random.Generator) -> tuple[Places, Places, Ints, Places, Ints, Floats]:
     """Cabinets, feeders and their cabinets, lamps, their feeders and rated power, in the order of the streets."""
     lengths = [way.length_m for way in ground.ways]
     full = shares(LAMPS, lengths)
@@ -250,9 +119,9 @@ def _light(ground: _Ground, rng: np.random.Generator) -> tuple[Places, Places, I
     first = np.searchsorted(lamp_feeder, np.arange(len(feeder_id) + 1))
     middle = ((first[:-1] + first[1:]) // 2).astype(np.int32)
     # A feeder is drawn in the middle of its lamps, where a person looks for it, not in the cabinet it starts from.
-    feeders = _pick(lamps, middle, feeder_id, aside_m=6)
+    feeders = pick(lamps, middle, feeder_id, aside_m=6)
     start = np.searchsorted(feeder_cabinet, np.arange(len(cabinet_id))).astype(np.int32)
-    cabinets = _pick(lamps, first[start].astype(np.int32), cabinet_id, aside_m=9)
+    cabinets = pick(lamps, first[start].astype(np.int32), cabinet_id, aside_m=9)
     rank = np.array([s.rank for s in ground.network.streets])[lamps.street]
     return (
         cabinets,
@@ -294,8 +163,10 @@ def _wire(
     )
 
 
-def _plumb(ground: _Ground, rng: np.random.Generator) -> tuple[Places, Ints, Floats, tuple[str, ...], Ints]:
-    """Meters in houses along the streets, the radio gateway that hears each, their Q3, and the gateways."""
+def _plumb(
+    ground: Ground, rng: np.random.Generator
+) -> tuple[Places, Ints, Floats, tuple[str, ...], Ints, Places, Ints]:
+    """Meters in houses along the streets, the gateway that hears each, their Q3, the gateways; zones, each meter's."""
     count = shares(ground.count(METERS), [commune.population for commune in ground.communes])
     places_m = [np.sort(rng.uniform(0, way.length_m, n)) for way, n in zip(ground.ways, count, strict=True)]
     offsets = [rng.uniform(9, 22, n) * rng.choice((-1, 1), n) for n in count]
@@ -312,10 +183,24 @@ def _plumb(ground: _Ground, rng: np.random.Generator) -> tuple[Places, Ints, Flo
         gateway_commune += [number] * heard
     q3 = rng.choice((2.5, 4.0, 10.0, 16.0), len(ids), p=(0.92, 0.05, 0.02, 0.01))
     placed = Places(tuple(ids), meters.commune, meters.street, meters.number, meters.lat, meters.lon)
-    return placed, np.array(gateway, np.int32), q3, tuple(gateway_id), np.array(gateway_commune, np.int32)
+    radio = np.array(gateway, np.int32), q3, tuple(gateway_id), np.array(gateway_commune, np.int32)
+    return (placed, *radio, *_zones(ground.communes, placed, count))
 
 
-def _park(ground: _Ground, rng: np.random.Generator) -> tuple[Places, Ints]:
+def _zones(communes: Sequence[Commune], meters: Places, count: Ints) -> tuple[Places, Ints]:
+    """Network zones of neighbouring meters, each drawn at the middle one; and the zone of each meter."""
+    ids: list[str] = []
+    zone: list[int] = []
+    for commune, n in zip(communes, count.tolist(), strict=True):
+        parts = -(-n // METERS_PER_ZONE)
+        zone += [len(ids) + meter * parts // n for meter in range(n)]
+        ids += [f"Z-{commune.code}-{part:02}" for part in range(1, parts + 1)]
+    meter_zone = np.array(zone, np.int32)
+    first = np.searchsorted(meter_zone, np.arange(len(ids) + 1))
+    return pick(meters, ((first[:-1] + first[1:]) // 2).astype(np.int32), ids, aside_m=15), meter_zone
+
+
+def _park(ground: Ground, rng: np.random.Generator) -> tuple[Places, Ints]:
     """Vehicles and the edges that they begin on, spread over the larger ground.communes."""
     weights = [commune.population if commune.population > 5000 else 0 for commune in ground.communes]
     commune = np.repeat(np.arange(len(ground.communes), dtype=np.int32), shares(ground.count(VEHICLES), weights))

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from hub.clock import to_datetime
 from hub.errors import BadSetting
-from simulators.city import City, Places
+from simulators.city import City
+from simulators.ground import Places
 
 NEVER_US = 2**62
 UNITS_S = {"s": 1, "min": 60, "h": 3600, "d": 86400}
@@ -42,7 +43,8 @@ class Sort:
 
     kind: str
     type: str
-    code: str
+    code: str | None
+    """None while no rule can see it."""
     cause: str
     """What happened, for the truth file."""
 
@@ -53,6 +55,18 @@ SORTS: Mapping[str, Sort] = {
     "gateway_silent": Sort("street_lighting", "cabinet", "cabinet_silent", "the cabinet's modem is dead"),
     "leak": Sort("water_meter", "meter", "leak", "water runs day and night behind the meter"),
     "burst": Sort("water_meter", "meter", "burst", "a pipe burst behind the meter"),
+    "main_burst": Sort("water_meter", "zone", "zone_burst", "a main of the network burst"),
+    "junction_dark": Sort("traffic_light", "junction", "signals_dark", "the signals lost power; the controller speaks"),
+    "conflict_flash": Sort("traffic_light", "junction", "conflict_flash", "the controller fell back to yellow flash"),
+    "detector_stuck": Sort("traffic_light", "detector", "detector_stuck", "the loop's wire is cut: always occupied"),
+    "power_exceeded": Sort("energy_meter", "meter", "subscribed_power_exceeded", "heaters that nobody switched off"),
+    "sensor_flatline": Sort(
+        "environment_station", "station", None, "the sensors froze: the same values again and again"
+    ),
+    "sensor_dead": Sort("environment_station", "station", "sensor_error", "the fan of the station stands still"),
+    "site_overrun": Sort("road_works", "site", "site_overrun", "the works were not finished in time"),
+    "barrier_down": Sort("road_works", "barrier", "barrier_down", "a lorry knocked the barrier over"),
+    "temporary_light_out": Sort("road_works", "temporary_light", "temporary_light_out", "the light's lamp is broken"),
 }
 
 
@@ -96,8 +110,8 @@ def plan_faults(orders: Iterable[str], city: City, start_us: int, seed: int) -> 
     planned: list[Fault] = []
     for order in map(Order.parse, orders):
         sort = SORTS[order.name]
-        places = places_of(city, sort.type)
-        taken = {fault.row for fault in planned if SORTS[fault.name].type == sort.type}
+        places = places_of(city, sort.kind, sort.type)
+        taken = {fault.row for fault in planned if _befalls(fault) == (sort.kind, sort.type)}
         start = start_us + int(order.start_s * 1e6)
         end = NEVER_US if order.lasts_s is None else start + int(order.lasts_s * 1e6)
         for row in _rows(order, places, taken, rng):
@@ -106,9 +120,28 @@ def plan_faults(orders: Iterable[str], city: City, start_us: int, seed: int) -> 
     return sorted(planned, key=lambda fault: (fault.start_us, fault.device))
 
 
-def places_of(city: City, type_: str) -> Places:
+def _befalls(fault: Fault) -> tuple[str, str]:
+    return fault.kind, SORTS[fault.name].type
+
+
+def places_of(city: City, kind: str, type_: str) -> Places:
     """The table of a type of device."""
-    return {"lamp": city.lamps, "feeder": city.feeders, "cabinet": city.cabinets, "meter": city.meters}[type_]
+    fixtures = city.fixtures
+    tables = {
+        ("street_lighting", "lamp"): city.lamps,
+        ("street_lighting", "feeder"): city.feeders,
+        ("street_lighting", "cabinet"): city.cabinets,
+        ("water_meter", "meter"): city.meters,
+        ("water_meter", "zone"): city.zones,
+        ("traffic_light", "junction"): fixtures.junctions,
+        ("traffic_light", "detector"): fixtures.detectors,
+        ("energy_meter", "meter"): fixtures.energy,
+        ("environment_station", "station"): fixtures.stations,
+        ("road_works", "site"): fixtures.sites,
+        ("road_works", "barrier"): fixtures.barriers,
+        ("road_works", "temporary_light"): fixtures.lights,
+    }
+    return tables[kind, type_]
 
 
 def _rows(order: Order, places: Places, taken: set[int], rng: np.random.Generator) -> list[int]:

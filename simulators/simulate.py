@@ -13,12 +13,18 @@ from hub.clock import Clock, to_datetime
 from hub.errors import BadFile, BadSetting, BrokerUnavailable
 from simulators.broker import connected, while_connected
 from simulators.city import City, make_city
+from simulators.energy import Energy
+from simulators.environment import Environment
 from simulators.faults import Fault, plan_faults, truth_lines
+from simulators.hours import Hours
 from simulators.lighting import Lighting
 from simulators.night import Schedule
+from simulators.traffic import Traffic
 from simulators.vehicles import Vehicles
 from simulators.water import Water
 from simulators.wire import Message
+from simulators.works import Works
+from simulators.zones import Zones
 
 PACE_S = 0.25
 """How often the fleets are asked what is due (real time)."""
@@ -42,17 +48,19 @@ class Town:
     ) -> None:
         today = to_datetime(start_us).date()
         centre = city.communes[0]
-        schedule = Schedule.of(
-            min(FIRST_NIGHT, today - timedelta(days=400)),
-            today + timedelta(days=1500),
-            lat=centre.lat,
-            lon=centre.lon,
-            timezone=timezone,
-        )
+        first, last = min(FIRST_NIGHT, today - timedelta(days=400)), today + timedelta(days=1500)
+        schedule = Schedule.of(first, last, lat=centre.lat, lon=centre.lon, timezone=timezone)
+        hours = Hours.of(first, last, timezone)
+        water = Water(city, faults, start_us, seed)
         self._fleets = (
             Lighting(city, schedule, faults, start_us, seed),
-            Water(city, faults, start_us, seed),
+            water,
+            Zones(city, water, faults, start_us, seed),
             Vehicles(city, start_us, seed, timezone),
+            Traffic(city, hours, faults, start_us, seed),
+            Energy(city, hours, faults, start_us, seed),
+            Environment(city, hours, faults, start_us, seed),
+            Works(city, hours, faults, start_us, seed),
         )
 
     def step(self, now_us: int) -> list[Message]:
@@ -91,6 +99,10 @@ async def run(
         lamps=len(city.lamps),
         meters=len(city.meters),
         vehicles=len(city.vehicles),
+        junctions=len(city.fixtures.junctions),
+        energy_meters=len(city.fixtures.energy),
+        stations=len(city.fixtures.stations),
+        works_sites=len(city.fixtures.sites),
         faults=len(planned),
     )
     source = _Source(town, clock, start_us, told)

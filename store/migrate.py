@@ -5,6 +5,7 @@ from pathlib import Path
 import structlog
 
 from devices.kind import kinds
+from store import grafana
 from store.database import Connection, connect
 from store.schema import table_ddl
 
@@ -31,6 +32,7 @@ async def migrate(url: str) -> list[str]:
             for kind in kinds().values():
                 for statement in table_ddl(kind):
                     await connection.execute(statement)
+            await grafana.expose(connection)
         return applied
 
 

@@ -6,6 +6,7 @@ A field that is added to a kind adds its column; nothing is ever dropped.
 from psycopg import sql
 
 from devices.kind import Kind, Storage
+from store.delegate_ddl import contract_ddl
 
 SQL_TYPE: dict[Storage, sql.SQL] = {
     "real": sql.SQL("real"),
@@ -36,7 +37,7 @@ def table_ddl(kind: Kind) -> list[sql.Composed]:
         )
         for field in kind.fields
     ]
-    return [create, hyper, *columns, unique]
+    return [create, hyper, *columns, unique, *contract_ddl(kind, SQL_TYPE)]
 
 
 def columns(kind: Kind) -> list[sql.Identifier]:

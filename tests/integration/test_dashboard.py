@@ -29,7 +29,7 @@ from store.people import ensure_person
 from tests.conftest import free_port
 
 LOGIN, PASSWORD = "operator", "a password of the test"
-OPEN_TO_ALL = {"/login", "/healthz", "/static/{version}/{name:path}", "/logout"}
+OPEN_TO_ALL = {"/login", "/healthz", "/static/{version}/{name:path}", "/logout", "/api/v1/openapi.json"}
 EPOCH = 41
 BUS, FEEDER, CABINET, STRANGER, INCIDENT = "bus-1", "D3", "A45", "X9", 1
 

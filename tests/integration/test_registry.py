@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from devices.kind import kinds
 from devices.registry import Device, parse_devices
 from store.database import Connection, connect
 from store.registry import announce, import_devices, load, register_unknown, to_commission, version
@@ -186,7 +187,7 @@ async def test_the_worker_reads_columns_with_defaults_and_gaps(connection: Conne
     assert meters.attributes["q3_m3h"][[one, two]].tolist() == [4.0, 2.5]
     assert np.isnan(meters.attributes["expected_period_h"][[one, two]]).all()
     assert np.isnan(meters.lat[one]) and meters.lat[two] == 47.3
-    assert set(meters.attributes) == {"q3_m3h", "expected_period_h"}
+    assert set(meters.attributes) == {attribute.name for attribute in kinds()["water_meter"].attributes}
 
 
 async def test_a_citys_file_goes_in_and_comes_back_whole(connection: Connection) -> None:

@@ -59,7 +59,7 @@ def test_yaml() -> None:
         ("dijon,street_lightning,L1,lamp,,,,,,,", "kind 'street_lightning' is unknown; the hub knows "),
         ("dijon,street_lighting,L1,lampe,,,,,,,", "type 'lampe' is unknown; street_lighting has lamp, feeder, cabinet"),
         ("dijon,water_meter,M1,meter,,,,,,,60", "water_meter has no 'rated_power_w'; its attributes are "),
-        ("dijon,water_meter,M1,meter,Z1,,,,,,", "a meter hangs from nothing, but parent is 'Z1'"),
+        ("dijon,water_meter,Z2,zone,Z1,,,,,,", "a zone hangs from nothing, but parent is 'Z1'"),
         ("dijon,street_lighting,L1,lamp,,,91,5,,,", "lat 91 is not between -90 and 90 degrees"),
         ("dijon,street_lighting,L1,lamp,,,47,-181,,,", "lon -181 is not between -180 and 180 degrees"),
         ("dijon,street_lighting,L1,lamp,,,47,,,,", "only lat is given; a position is lat and lon"),

@@ -11,15 +11,20 @@ from devices.kind import kinds
 from devices.registry import name_fault
 from hub.errors import BadFile
 from simulators.basemap import communes_geojson, streets_geojson
-from simulators.city import City, make_city, shares
+from simulators.city import City, make_city
+from simulators.ground import shares
 
 DIJON = Path("simulators/cities/dijon")
 
 
 def test_dijon_has_its_23_communes_and_exactly_its_devices(whole_city: City) -> None:
-    counts = Counter(device.type for device in whole_city.devices())
+    counts = Counter(device.type for device in whole_city.devices() if device.kind != "energy_meter")
     assert len(whole_city.communes) == 23
     assert (counts["lamp"], counts["meter"], counts["vehicle"]) == (34_000, 33_000, 205)
+    kind_counts = Counter(device.kind for device in whole_city.devices())
+    assert (counts["junction"], kind_counts["energy_meter"], counts["station"], counts["site"]) == (250, 300, 60, 40)
+    assert whole_city.fixtures.junction_has_bus.sum() == 113
+    assert 3 * counts["junction"] <= counts["detector"] <= 6 * counts["junction"]
     assert 430 <= counts["cabinet"] <= 450
     assert 3 * counts["cabinet"] <= counts["feeder"] <= 4 * counts["cabinet"]
     assert all((whole_city.lamps.commune == number).any() for number in range(23))

@@ -16,7 +16,7 @@ TELEGRAM = {
     "_": "telegram", "media": "water", "meter": "iperl", "name": "Cave", "id": "33225544", "total_m3": 123.529,
     "timestamp": "2026-11-23T08:00:00Z",
 }  # fmt: skip
-FLAGS = {field.name for field in KIND.fields if field.storage == "flag"}
+FLAGS = {field.name for field in KIND.fields if field.storage == "flag" and "zone" not in field.types}
 
 
 def one(**changed: object) -> Heard | Reject:

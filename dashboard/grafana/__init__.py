@@ -1,0 +1,1 @@
+"""Grafana: dashboards made of the declarations, and their push into a running Grafana."""

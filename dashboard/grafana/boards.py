@@ -1,0 +1,354 @@
+"""Grafana's dashboards, made of the declarations: an overview, the incidents, one per kind of device. Pure.
+
+Trends of a kind are more queries (store/queries/grafana.sql, `trend_...`); a kind without any has a whole dashboard
+all the same.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+
+from grafana_foundation_sdk.builders import dashboard as builders
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import dashboard as models
+
+from dashboard.grafana.panels import DATASOURCE, GREEN, ORANGE, RED, WIDTH, Panel, lay_out
+from dashboard.grafana.questions import Questions
+from dashboard.grafana.trends import TRENDS, Trend
+from devices.kind import Field, Kind, Text, kinds
+from store.grafana import POSITION, fill, identifier
+
+Board = dict[str, object]
+"""A dashboard as Grafana's API and its provisioning take it."""
+TAG = "beffroi"
+COUNTER_UNITS = frozenset({"m³", "Wh", "kWh", "m", "l"})
+GRAFANA_UNITS: Mapping[str, str] = {
+    "%": "percent",
+    "W": "watt",
+    "V": "volt",
+    "A": "amp",
+    "Wh": "watth",
+    "kWh": "kwatth",
+    "h": "h",
+    "s": "s",
+    "°C": "celsius",
+    "m": "lengthm",
+    "m³": "m3",
+    "l": "litre",
+    "km/h": "velocitykmh",
+    "dBm": "dBm",
+    "°": "degree",
+}
+"""Grafana's names of our units; any other is written after the number."""
+NONE_IS_GOOD = ((None, GREEN), (1.0, RED))
+NONE_IS_BETTER = ((None, GREEN), (1.0, ORANGE))
+
+
+def boards(language: str, timezone: str) -> dict[str, Board]:
+    """Every dashboard by its uid, in a language; the same input gives the same dashboards, byte for byte."""
+    declared = tuple(kinds().values())
+    made = [_overview(Questions(declared, language, timezone)), _incidents(Questions(declared, language, timezone))]
+    made += [_of_kind(Questions((kind,), language, timezone), kind) for kind in declared]
+    return {str(board["uid"]): board for board in made}
+
+
+def is_counter(field: Field) -> bool:
+    """Does it only rise, so that its increase is what counts?"""
+    return field.storage == "double" and field.unit in COUNTER_UNITS
+
+
+def _overview(q: Questions) -> Board:
+    say = q.say
+    panels = [
+        *_state_of_things(q),
+        *(_trend(q, one, 12) for kind in q.kinds for one in TRENDS.get(kind.name, ()) if one.on_overview),
+        Panel(
+            say(Text("Défauts ouverts par domaine", "Open faults by kind")),
+            "table",
+            [q.ask("open_by_kind")],
+            by_priority=True,
+        ),
+        _open_by_age(q),
+        Panel(
+            say(Text("Mesures par minute", "Readings per minute")),
+            "series",
+            [q.of_table("readings_per_minute", kind) for kind in q.kinds],
+            by_metric=True,
+            help=say(
+                Text(
+                    "Une courbe qui tombe à zéro est une panne de réception, avant d'être une panne de la ville.",
+                    "A line that falls to nothing is a fault of reception before it is one of the city.",
+                )
+            ),
+        ),
+        Panel(
+            say(Text("Quarantaine, par raison", "Quarantine, by reason")),
+            "bars",
+            [q.ask("quarantined")],
+            by_metric=True,
+            help=say(Text("De toute la ville, sans choix de commune.", "Of the whole city, whatever the commune.")),
+        ),
+        _open_list(q),
+        Panel(
+            say(Text("Où en sont les lecteurs du journal", "How far the readers of the log are")),
+            "table",
+            [q.ask("readers")],
+            24,
+            5,
+        ),
+    ]
+    return _board("beffroi-overview", say(Text("Beffroi : vue d'ensemble", "Beffroi: overview")), q, [("", panels)])
+
+
+def _incidents(q: Questions) -> Board:
+    say = q.say
+    now = [*_state_of_things(q), _open_by_age(q), _bars(q, "open_by_commune", Text("Par commune", "By commune"))]
+    span = [
+        Panel(
+            say(Text("Délai de prise en compte (médiane)", "Time to acknowledge (median)")),
+            "stat",
+            [q.ask("time_to_acknowledge")],
+            6,
+            8,
+            "s",
+        ),
+        Panel(
+            say(Text("Durée des défauts (médiane)", "Time to clear (median)")),
+            "stat",
+            [q.ask("time_to_clear")],
+            6,
+            8,
+            "s",
+        ),
+        _opened(q),
+        _bars(q, "opened_by_code", Text("Ouverts, par défaut", "Opened, by fault")),
+        Panel(say(Text("Défauts qui reviennent", "Faults that come back")), "table", [q.ask("repeated")]),
+    ]
+    rows = [("", [*now, _open_list(q)]), (say(Text("Sur la période", "Over the period")), span)]
+    return _board("beffroi-incidents", say(Text("Beffroi : incidents", "Beffroi: incidents")), q, rows)
+
+
+def _of_kind(q: Questions, kind: Kind) -> Board:
+    say = q.say
+    top = [
+        *_state_of_things(q),
+        *(_trend(q, one, 12) for one in TRENDS.get(kind.name, ())),
+        _bars(q, "open_by_code", Text("Ouverts, par défaut", "Open, by fault")),
+        _open_by_age(q),
+        Panel(
+            say(Text("Mesures par minute", "Readings per minute")),
+            "series",
+            [q.of_table("readings_per_minute", kind)],
+            by_metric=True,
+        ),
+        Panel(
+            say(Text("Retard d'arrivée", "Delay of arrival")),
+            "series",
+            [q.of_table("delay", kind)],
+            unit="s",
+            help=say(Text("Entre la mesure et sa réception.", "Between a reading and its reception.")),
+        ),
+        _open_list(q),
+        Panel(say(Text("Équipements muets", "Silent devices")), "table", [q.ask("silent")], 16),
+        Panel(say(Text("Parc", "Devices")), "bargauge", [q.ask("devices")], 8),
+    ]
+    measured = [field for field in kind.fields if field.storage != "flag" and field.name not in POSITION]
+    counters = [field for field in measured if is_counter(field)]
+    flags = [field for field in kind.fields if field.storage == "flag"]
+    rows = [
+        ("", top),
+        (
+            say(Text("Consommation et compteurs, par heure", "Consumption and counters, by the hour")),
+            [_counter(q, kind, field) for field in counters],
+        ),
+        (
+            say(Text("Signalements des équipements", "What devices flag")),
+            [
+                Panel(
+                    say(Text("Équipements par signalement", "Devices by flag")),
+                    "series",
+                    [q.of_flags(kind, flags)],
+                    24,
+                )
+            ]
+            if flags
+            else [],
+        ),
+        (
+            say(Text("Mesures", "Measurements")),
+            _measurements(q, kind, [field for field in measured if field not in counters]),
+        ),
+    ]
+    return _board(
+        f"beffroi-kind-{kind.name}".replace("_", "-"),
+        say(Text(f"Beffroi : {kind.label.fr}", f"Beffroi: {kind.label.en}")),
+        q,
+        rows,
+    )
+
+
+def _state_of_things(q: Questions) -> list[Panel]:
+    """What is open now, in one line of large figures."""
+    say = q.say
+    return [
+        Panel(say(Text("Défauts ouverts", "Open faults")), "stat", [q.ask("open_by_priority")], 8, 4, by_priority=True),
+        Panel(
+            say(Text("À prendre en compte", "To acknowledge")),
+            "stat",
+            [q.ask("unacknowledged")],
+            4,
+            4,
+            steps=NONE_IS_GOOD,
+            help=say(Text("P1 et P2 nouveaux.", "New P1 and P2.")),
+        ),
+        Panel(
+            say(Text("Équipements muets", "Silent devices")),
+            "stat",
+            [q.ask("silent_count")],
+            4,
+            4,
+            steps=NONE_IS_BETTER,
+            help=say(Text("Selon les règles de silence des domaines.", "As the kinds' rules of silence say.")),
+        ),
+        Panel(
+            say(Text("Jamais entendus", "Never heard")),
+            "stat",
+            [q.ask("never_heard")],
+            4,
+            4,
+            steps=NONE_IS_BETTER,
+            help=say(Text("Au registre, et sans aucune mesure.", "In the registry, without one reading.")),
+        ),
+        Panel(
+            say(Text("À mettre en service", "To commission")),
+            "stat",
+            [q.ask("to_commission")],
+            4,
+            4,
+            steps=NONE_IS_BETTER,
+        ),
+    ]
+
+
+def _trend(q: Questions, one: Trend, width: int) -> Panel:
+    title = q.say(one.title)
+    query = q.ask(one.query, trend_title=identifier(title))
+    return Panel(title, "series", [query], width, unit=one.unit, help=q.say(one.help), steps=one.steps, high=one.high)
+
+
+def _open_by_age(q: Questions) -> Panel:
+    return Panel(
+        q.say(Text("Défauts ouverts par âge", "Open faults by age")), "table", [q.ask("open_by_age")], by_priority=True
+    )
+
+
+def _open_list(q: Questions) -> Panel:
+    return Panel(q.say(Text("Incidents ouverts", "Open incidents")), "table", [q.ask("open_list")], 24, 10)
+
+
+def _opened(q: Questions) -> Panel:
+    return Panel(
+        q.say(Text("Incidents ouverts", "Incidents opened")),
+        "bars",
+        [q.ask("opened")],
+        by_metric=True,
+        by_priority=True,
+    )
+
+
+def _bars(q: Questions, query: str, title: Text) -> Panel:
+    return Panel(q.say(title), "bargauge", [q.ask(query)])
+
+
+def _counter(q: Questions, kind: Kind, field: Field) -> Panel:
+    """The increase of all counters by the hour; a counter that begins again counts from nothing."""
+    return Panel(
+        q.say(field.label),
+        "bars",
+        [q.of_field("increase", kind, field)],
+        unit=_unit(field),
+        by_metric=True,
+        help=q.say(
+            Text(
+                "Somme des hausses, à l'heure de la lecture qui les montre ; la première lecture de la période n'en a "
+                "pas.",
+                "Sum of the rises, at the hour of the reading that shows them; a period's first reading has none.",
+            )
+        ),
+    )
+
+
+def _measurements(q: Questions, kind: Kind, measured: list[Field]) -> list[Panel]:
+    """The graphs that the kind declares, then one for each field that is in none of them."""
+    by_name = {field.name: field for field in measured}
+    graphs = [(graph, [by_name[name] for name in graph.fields if name in by_name]) for graph in kind.panels]
+    shown = {field.name for _, fields in graphs for field in fields}
+    return [
+        *(_graph(q, kind, graph.type, q.say(graph.title), fields) for graph, fields in graphs if fields),
+        *(_measure(q, kind, field) for field in measured if field.name not in shown),
+    ]
+
+
+def _graph(q: Questions, kind: Kind, type_name: str, title: str, fields: list[Field]) -> Panel:
+    return Panel(title, "series", [q.of_fields(kind, type_name, fields)], 12, unit=_unit(fields[0]))
+
+
+def _measure(q: Questions, kind: Kind, field: Field) -> Panel:
+    return Panel(q.say(field.label), "series", [q.of_field("measure", kind, field)], 8, unit=_unit(field))
+
+
+def _unit(field: Field) -> str:
+    """Grafana's name of a field's unit."""
+    return GRAFANA_UNITS.get(field.unit, f"suffix: {field.unit}") if field.unit else ""
+
+
+def _board(uid: str, title: str, q: Questions, rows: Iterable[tuple[str, list[Panel]]]) -> Board:
+    """A dashboard of rows; the first has no title and the others are closed until somebody opens them."""
+    board = (
+        builders.Dashboard(title)
+        .uid(uid)
+        .tags([TAG])
+        .timezone(q.timezone)
+        .time("now-12h", "now")
+        .refresh("5m")
+        .readonly()
+        .tooltip(models.DashboardCursorSync.CROSSHAIR)
+        .with_variable(_communes(q))
+        .link(_links(q))
+    )
+    number = top = 0
+    for name, panels in rows:
+        row = builders.Row(name).collapsed(True).grid_pos(models.GridPos(x=0, y=top, w=WIDTH, h=1))
+        for panel, place in lay_out(panels, top + 1 if name else top):
+            number += 1
+            (row if name else board).with_panel(panel.build(number, place))
+            top = max(top, place.y + place.h)
+        if name and panels:
+            number += 1
+            board.with_row(row.id(number))
+    plain: Board = json.loads(json.dumps(board.build(), cls=JSONEncoder, sort_keys=True))
+    return plain
+
+
+def _communes(q: Questions) -> builders.QueryVariable:
+    """The choice of communes at the top; all of them at first."""
+    return (
+        builders.QueryVariable("commune")
+        .label(q.say(Text("Commune", "Commune")))
+        .datasource(DATASOURCE)
+        .query(fill("communes"))
+        .refresh(models.VariableRefresh.ON_DASHBOARD_LOAD)
+        .multi(True)
+        .include_all(True)
+        .current(models.VariableOption(selected=True, text="All", value="$__all"))
+    )
+
+
+def _links(q: Questions) -> builders.DashboardLink:
+    return (
+        builders.DashboardLink(q.say(Text("Tableaux Beffroi", "Beffroi's dashboards")))
+        .type(models.DashboardLinkType.DASHBOARDS)
+        .tags([TAG])
+        .as_dropdown(True)
+        .keep_time(True)
+        .include_vars(True)
+    )

@@ -1,0 +1,24 @@
+// Keeps a page of the server current: its refreshed part is asked for again and put in place of the old one.
+
+const PERIOD_MS = 10_000;
+
+async function refresh() {
+  const shown = document.getElementById("refreshed");
+  if (document.hidden || shown.contains(document.activeElement)) return;
+  const fresh = await ask();
+  if (fresh) shown.replaceWith(fresh);
+  else document.getElementById("stale").hidden = false;
+}
+
+async function ask() {
+  try {
+    const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+    if (answer.redirected) location.reload(); // the session is over
+    return new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("refreshed");
+  } catch {
+    return null; // the hub does not answer
+  }
+}
+
+setInterval(refresh, PERIOD_MS);
+document.addEventListener("visibilitychange", refresh);

@@ -1,0 +1,63 @@
+"""What a contract's role may read of a kind's readings: one view and three functions, as DDL. Pure.
+
+The view is a security barrier, for people who write SQL. The functions run with their owner's rights on the hypertable
+itself, so that a page of readings is an index scan; each asks delegate.device what the caller may see, and returns at
+most so many rows. Both hide positions and thin out household readings in the same words.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from psycopg import sql
+
+from devices.kind import Field, Kind, Storage
+from store.sql import statements
+
+POSITION = frozenset({"lat", "lon", "course_deg"})
+"""Fields of a mobile kind that say where a vehicle was or went."""
+HOUSEHOLD_TYPES = {"water_meter": ["meter"]}
+"""Device types whose readings tell how a household lives; a kind does not declare it yet."""
+
+
+def contract_ddl(kind: Kind, types: Mapping[Storage, sql.SQL]) -> list[sql.Composed]:
+    """The statements that make what contracts see of a kind, whatever it was before."""
+    parts = {
+        "kind": sql.Literal(kind.name),
+        "table": sql.Identifier("public", kind.name),
+        "view": sql.Identifier("delegate", kind.name),
+        "readings": sql.Identifier("delegate", f"{kind.name}_readings"),
+        "points": sql.Identifier("delegate", f"{kind.name}_points"),
+        "latest": sql.Identifier("delegate", f"{kind.name}_latest"),
+        "is_mobile": sql.Literal(kind.is_mobile),
+        "household_types": sql.Literal(HOUSEHOLD_TYPES.get(kind.name)),
+        "is_household": sql.Literal(kind.name in HOUSEHOLD_TYPES),
+        "fields": _listed(_shown(kind, field) for field in kind.fields),
+        "typed": _listed(sql.SQL("{} {}").format(sql.Identifier(f.name), types[f.storage]) for f in kind.fields),
+        "thinned": _listed(_thinned(kind, field) for field in kind.fields),
+    }
+    templates = statements("delegate_ddl")
+    return [sql.SQL(template).format(**parts) for template in templates.values()]
+
+
+def _listed(parts: Iterable[sql.Composable]) -> sql.Composed:
+    return sql.SQL(", ").join(parts)
+
+
+def _is_position(kind: Kind, field: Field) -> bool:
+    return kind.is_mobile and field.name in POSITION
+
+
+def _shown(kind: Kind, field: Field) -> sql.Composed:
+    """A field of reading r as device s shows it."""
+    name = sql.Identifier(field.name)
+    shown = "CASE WHEN s.vehicle_positions THEN r.{0} END AS {0}" if _is_position(kind, field) else "r.{0}"
+    return sql.SQL(shown).format(name)
+
+
+def _thinned(kind: Kind, field: Field) -> sql.Composed:
+    """One value for a bucket: the mean of what varies, the last of a counter, a position or a flag."""
+    name = sql.Identifier(field.name)
+    if field.storage == "real":
+        value = sql.SQL("avg(r.{})::real").format(name)
+    else:
+        value = sql.SQL("last(r.{0}, r.ts) FILTER (WHERE r.{0} IS NOT NULL)").format(name)
+    return sql.SQL("CASE WHEN s.vehicle_positions THEN {} END").format(value) if _is_position(kind, field) else value

@@ -1,0 +1,297 @@
+"""How the hub is doing: gathered from its files and its database, judged by fixed limits; changes nothing.
+
+`Pulse.take` makes one `Health`, which the command, the page and /metrics all show; `faults` (pure) says what is wrong
+with it. Times and lengths that judge the hub itself are in real time, because a hub whose time runs 60 times as fast
+is not late 60 times as soon.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from psycopg.rows import DictRow
+
+from hub.clock import SECOND_US, Clock, to_datetime
+from hub.errors import DatabaseUnavailable
+from store import quarantine
+from store.database import GONE, Connection
+from store.health_files import LOG_OF, Files, read_files
+from store.quarantine import ReasonCount
+from store.sql import statements
+
+SQL = statements("health")
+STILL_S = 60.0
+"""A reader that has something to read and did not move for so long is stuck."""
+BEHIND_S = 60.0
+"""A reader is behind when it has more to read than arrives in this time ..."""
+BEHIND_MESSAGES = 10_000
+"""... and more than this, which is read at once."""
+CHECKPOINT_S = 120.0
+"""The worker renews the rules' checkpoint every 30 s."""
+SILENCE_S = 900.0
+"""A city of any size says something in a quarter of an hour."""
+DISK_SHARE, DISK_BYTES = 0.05, 20 << 30
+"""Too little is free when both are gone below."""
+CLOCK_OFF_S = 2.0
+OVERDUE = timedelta(minutes=5)
+
+FRESH_S = 2.0
+"""Whoever asks again so soon is told the same."""
+SAMPLE_S, OLD_SAMPLE_S = 1.0, 60.0
+"""A rate is measured over at least the first, and not from a sample older than the second."""
+
+Code = Literal[
+    "no_database",
+    "no_broker",
+    "no_log",
+    "other_log",
+    "stuck",
+    "behind",
+    "unaccounted",
+    "no_rules",
+    "silence",
+    "disk",
+    "clock",
+    "notifications",
+]
+Connect = Callable[[], AbstractAsyncContextManager[Connection]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How far a reader has come, and whether its accounts add up."""
+
+    name: str
+    next_offset: int
+    head: int | None
+    """The offset after the last message of its log; None when the log cannot be seen."""
+    lag: int | None
+    """Messages that it has not read."""
+    still_s: float
+    """Since it last moved, in real seconds."""
+    messages_per_s: float | None
+    is_of_other_log: bool
+    messages_unaccounted: int
+    """Read - (decoded + quarantined whole + duplicates); 0 or the hub has lost count."""
+    readings_unaccounted: int
+    """Decoded - (stored + merged + duplicates + quarantined + withheld); 0 likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the database tells."""
+
+    readers: tuple[Reader, ...]
+    quarantine: tuple[ReasonCount, ...]
+    open_incidents: Mapping[int, int]
+    """By priority, 1 to 3."""
+    to_commission: int
+    notifications_overdue: int
+    size_bytes: int
+    clock_ahead_s: float
+    """This machine's clock minus the database's, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The hub at one moment. Rates are per real second over the last interval, None when not measured."""
+
+    at: datetime
+    """Hub time."""
+    clock: Clock
+    hub_ahead_s: float
+    """Hub time minus real time, in seconds."""
+    files: Files
+    arrivals_per_s: Mapping[str, float | None]
+    """Appended to each log."""
+    stored: Stored | None
+    """None when the database does not answer."""
+    has_broker: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that is wrong; dashboard/health_words.py says it in a sentence."""
+
+    code: Code
+    name: str = ""
+    """Of the reader, where one is concerned."""
+    amount: float = 0.0
+    """Messages, bytes or seconds, as the code says."""
+    for_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """Offsets at one moment, by log and reader."""
+
+    at_s: float
+    offsets: Mapping[str, int]
+
+    def rate(self, name: str, later: "_Sample") -> float | None:
+        """How fast an offset rose, per second."""
+        if name not in self.offsets or name not in later.offsets or later.at_s <= self.at_s:
+            return None
+        return max(0, later.offsets[name] - self.offsets[name]) / (later.at_s - self.at_s)
+
+
+@dataclass(slots=True)
+class Pulse:
+    """Takes the hub's health, and remembers the offsets of the last time, which the rates need."""
+
+    home: Path
+    clock: Clock
+    _before: _Sample | None = None
+    _last: tuple[float, Health] | None = None
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def take(self, connect: Connect, *, has_broker: bool) -> Health:
+        """The hub's health; takes a second more when the last time is long ago. Asks one at a time."""
+        async with self._lock:
+            if self._last and time.monotonic() - self._last[0] < FRESH_S:
+                return self._last[1]
+            if self._before is None or time.monotonic() - self._before.at_s > OLD_SAMPLE_S:
+                _, _, self._before = await self._look(connect)
+                await asyncio.sleep(SAMPLE_S)
+            files, found, sample = await self._look(connect)
+            health = self._health(files, found, self._before, sample, has_broker=has_broker)
+            self._before, self._last = sample, (sample.at_s, health)
+            return health
+
+    async def _look(self, connect: Connect) -> tuple[Files, "_Found | None", _Sample]:
+        files = await asyncio.to_thread(read_files, self.home)
+        try:
+            async with connect() as conn:
+                found = await _ask(conn, self.clock.now())
+        except (DatabaseUnavailable, *GONE):
+            found = None
+        heads = {folder: log.head for folder, log in files.logs.items()}
+        read = {row["name"]: row["next_offset"] for row in found.readers} if found else {}
+        return files, found, _Sample(time.monotonic(), heads | read)
+
+    def _health(
+        self, files: Files, found: "_Found | None", before: _Sample, now: _Sample, *, has_broker: bool
+    ) -> Health:
+        real_us = time.time_ns() // 1000
+        hub_us = self.clock.at_us(real_us)
+        at = to_datetime(hub_us)
+        stored = (
+            None
+            if found is None
+            else Stored(
+                tuple(
+                    _reader(row, files, before.rate(row["name"], now), at, self.clock.speed) for row in found.readers
+                ),
+                tuple(found.quarantine),
+                {priority: found.open_incidents.get(priority, 0) for priority in (1, 2, 3)},
+                found.to_commission,
+                found.notifications_overdue,
+                found.size_bytes,
+                found.clock_ahead_s,
+            )
+        )
+        arrivals = {folder: before.rate(folder, now) for folder in files.logs}
+        return Health(at, self.clock, (hub_us - real_us) / SECOND_US, files, arrivals, stored, has_broker)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The database's answers as they came."""
+
+    readers: list[DictRow]
+    quarantine: list[ReasonCount]
+    open_incidents: Mapping[int, int]
+    to_commission: int
+    notifications_overdue: int
+    size_bytes: int
+    clock_ahead_s: float
+
+
+def faults(health: Health) -> list[Fault]:
+    """Everything that is wrong with the hub itself, the worst first; empty when it is well. Pure."""
+    found: list[Fault] = []
+    if health.stored is None:
+        found.append(Fault("no_database"))
+    if not health.has_broker:
+        found.append(Fault("no_broker"))
+    if LOG_OF["store"] not in health.files.logs:
+        found.append(Fault("no_log"))
+    for reader in health.stored.readers if health.stored else ():
+        found += _reader_faults(reader, health.arrivals_per_s.get(LOG_OF.get(reader.name, "")) or 0.0)
+    return found + _file_faults(health.files) + (_stored_faults(health.stored) if health.stored else [])
+
+
+def _reader_faults(reader: Reader, arrivals_per_s: float) -> list[Fault]:
+    found: list[Fault] = []
+    if reader.is_of_other_log:
+        found.append(Fault("other_log", reader.name))
+    elif reader.lag and reader.still_s > STILL_S:
+        found.append(Fault("stuck", reader.name, reader.lag, reader.still_s))
+    elif (reader.lag or 0) > max(BEHIND_MESSAGES, BEHIND_S * arrivals_per_s):
+        found.append(Fault("behind", reader.name, reader.lag or 0))
+    if missing := reader.messages_unaccounted or reader.readings_unaccounted:
+        found.append(Fault("unaccounted", reader.name, missing))
+    return found
+
+
+def _file_faults(files: Files) -> list[Fault]:
+    found: list[Fault] = []
+    log = files.logs.get(LOG_OF["store"])
+    if files.checkpoint_s is None or files.checkpoint_s > CHECKPOINT_S:
+        found.append(Fault("no_rules", for_s=files.checkpoint_s or 0.0))
+    if log and log.still_s is not None and log.still_s > SILENCE_S:
+        found.append(Fault("silence", for_s=log.still_s))
+    if files.disk_free_bytes < min(DISK_BYTES, DISK_SHARE * files.disk_bytes):
+        found.append(Fault("disk", amount=files.disk_free_bytes))
+    return found
+
+
+def _stored_faults(stored: Stored) -> list[Fault]:
+    found: list[Fault] = []
+    if abs(stored.clock_ahead_s) > CLOCK_OFF_S:
+        found.append(Fault("clock", amount=stored.clock_ahead_s))
+    if stored.notifications_overdue:
+        found.append(Fault("notifications", amount=stored.notifications_overdue))
+    return found
+
+
+# The database
+
+
+async def _ask(conn: Connection, now: datetime) -> _Found:
+    began_us = time.time_ns() // 1000
+    database_now = (await _rows(conn, "clock"))[0]["now"]
+    middle = to_datetime((began_us + time.time_ns() // 1000) // 2)
+    (numbers,) = await _rows(conn, "numbers", overdue=now - OVERDUE)
+    return _Found(
+        await _rows(conn, "readers"),
+        await quarantine.counts(conn, now),
+        {row["priority"]: row["count"] for row in await _rows(conn, "incidents")},
+        clock_ahead_s=(middle - database_now).total_seconds(),
+        **numbers,
+    )
+
+
+async def _rows(conn: Connection, name: str, **values: object) -> list[DictRow]:
+    return await (await conn.execute(SQL[name], values)).fetchall()
+
+
+def _reader(row: DictRow, files: Files, rate: float | None, at: datetime, speed: float) -> Reader:
+    log = files.logs.get(LOG_OF.get(row["name"], ""))
+    is_other = log is not None and log.log_id != str(row["log_id"])
+    return Reader(
+        name=row["name"],
+        next_offset=row["next_offset"],
+        head=log.head if log else None,
+        lag=max(0, log.head - row["next_offset"]) if log and not is_other else None,
+        still_s=max(0.0, (at - row["moved_at"]).total_seconds() / speed),
+        messages_per_s=rate,
+        is_of_other_log=is_other,
+        messages_unaccounted=row["messages_unaccounted"],
+        readings_unaccounted=row["readings_unaccounted"],
+    )
