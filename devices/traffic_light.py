@@ -117,7 +117,7 @@ def signals_stuck(
     hold_s=120,
     any_of=("hardware_error", "configuration_error", "safety_error", "dead_lock"),
     explained_by=FAIL_SAFE,
-    source="A0001, A0003, A0006, A0008 (priority 2 in RSMP); 2 min, so that a flash or dark junction is told first: our default",
+    source="A0001, A0003, A0006, A0008 (priority 2 in RSMP); 2 min, after a flash or dark junction: our default",
     fires_on=({"hardware_error": 1}, {"safety_error": 1, "dead_lock": 0}, {"dead_lock": 1}),
     silent_on=({"hardware_error": 0, "configuration_error": 0, "safety_error": 0, "dead_lock": 0},),
 )

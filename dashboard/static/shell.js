@@ -12,6 +12,9 @@ document.getElementById("theme")?.addEventListener("click", () => {
 });
 prefersDark.addEventListener("change", announce);
 
+// On a phone the navigation is wider than the screen: show where we are.
+document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 function announce() {
   document.dispatchEvent(new Event("theme"));
 }

@@ -97,7 +97,7 @@ async def hub_clock(url: str, otherwise: Clock) -> Clock:
                     payload = message.payload if isinstance(message.payload, bytes) else b""
                     return Clock.parse(msgspec.json.decode(payload, type=_Clock).clock)
     except TimeoutError:
-        logger.info("no hub tells its clock; the city takes its own")
+        logger.info("no hub tells its clock; the settings' is taken")
     except (msgspec.MsgspecError, ValueError) as error:
         raise BadSetting(f"beffroi/clock on the broker is no clock: {error}") from error
     except aiomqtt.MqttError as error:

@@ -76,6 +76,8 @@ def _pictures(context: BrowserContext, given: argparse.Namespace, look: str, lan
         ("incidents", "/incidents"),
         ("incident", "/incidents/1"),
         ("commission", "/commission"),
+        ("quarantine", "/quarantine"),
+        ("health", "/health"),
         ("nothing", "/devices/999999999"),
     ):
         page.goto(path)
