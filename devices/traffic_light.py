@@ -133,7 +133,7 @@ def controller_error(
     title=Text("Défaut grave de feu", "Serious lamp error"),
     help_fr="Un feu qui protège, comme un rouge, ne s'allume plus.",
     priority=1,
-    explained_by=FAIL_SAFE,
+    explained_by=("signals_dark",),
     source="A0201",
     fires_on=({"lamp_error_serious": 1},),
     silent_on=({"lamp_error_serious": 0},),

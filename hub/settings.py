@@ -111,7 +111,7 @@ class Settings(BaseSettings):
     postgres_port: Port = 5433
     sources: tuple[Source, ...] = ()
     """Sources beside the hub's own three (native, HSL feed and wmbusmeters on its own broker)."""
-    city: Path = Path("simulators/cities/dijon")
+    city: Annotated[Path, Field(validate_default=False)] = Path("simulators/cities/dijon")
     timezone: str = "Europe/Paris"
     language: Literal["fr", "en"] = "fr"
     """Language of notifications and of a first visit."""
