@@ -2,11 +2,12 @@
 
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 
 from hub.runtime.servers import Embedded, embedded
 from hub.settings import Settings
@@ -25,6 +26,13 @@ def hub_settings(home: Path, **more: object) -> Settings:
     """Settings of a hub of its own, with the programs that `make test` has unpacked."""
     ports = {name: free_port() for name in ("http_port", "mqtt_port", "postgres_port")}
     return Settings.model_validate({"home": home, "runtime": Path(".beffroi/runtime"), **ports, **more})
+
+
+@pytest.fixture(autouse=True)
+def plain_journal() -> Iterator[None]:
+    """A command that a test runs in this process sets up its journal on the test's own standard error: undo it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
