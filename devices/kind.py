@@ -60,6 +60,11 @@ class Field:
     types: tuple[str, ...] = ()
     """The device types that report it; all when empty."""
 
+    @property
+    def is_counter(self) -> bool:
+        """Does it only rise (or begin again), so that its increase is what counts?"""
+        return self.storage == "double" and self.unit != "°"
+
 
 def flag(name: str, label: Text, types: tuple[str, ...] = ()) -> Field:
     """A yes or no, sent as true, false, 1 or 0."""

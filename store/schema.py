@@ -7,6 +7,7 @@ from psycopg import sql
 
 from devices.kind import Kind, Storage
 from store.delegate_ddl import contract_ddl
+from store.rollup_ddl import rollup_ddl
 
 SQL_TYPE: dict[Storage, sql.SQL] = {
     "real": sql.SQL("real"),
@@ -18,7 +19,7 @@ TAIL = "rest"
 
 
 def table_ddl(kind: Kind) -> list[sql.Composed]:
-    """The statements that make a kind's hypertable as declared, whatever it was before."""
+    """The statements that make a kind's tables as declared, whatever they were before."""
     table = sql.Identifier(kind.name)
     create = sql.SQL(
         "CREATE TABLE IF NOT EXISTS {} (device_no integer NOT NULL, ts timestamptz NOT NULL,"
@@ -37,7 +38,7 @@ def table_ddl(kind: Kind) -> list[sql.Composed]:
         )
         for field in kind.fields
     ]
-    return [create, hyper, *columns, unique, *contract_ddl(kind, SQL_TYPE)]
+    return [create, hyper, *columns, unique, *rollup_ddl(kind), *contract_ddl(kind, SQL_TYPE)]
 
 
 def columns(kind: Kind) -> list[sql.Identifier]:

@@ -16,10 +16,10 @@ from psycopg.types.json import Jsonb
 from devices.kind import Kind
 from devices.readings import UNKNOWN, Decoded, Key, Readings, Rejected
 from hub.clock import to_datetime, to_us
-from store import pgcopy, registry
+from store import pgcopy, registry, rollup
 from store.database import Connection
 from store.jsonb import jsonb, storable
-from store.merge import Outcome, Stored, fill_statement, keys_of, merge, stage, stage_ddl, stored_statement
+from store.merge import Merged, Outcome, Stored, fill_statement, keys_of, merge, stage, stage_ddl, stored_statement
 from store.readers import advance
 from store.schema import columns
 from store.sql import statements
@@ -110,10 +110,15 @@ class Writer:
         except errors.UniqueViolation:  # somebody else wrote in between
             late, fresh = readings, np.zeros(len(readings), bool)
         counts = Counter(readings_stored=int(fresh.sum()))
-        if not len(late):
-            return counts, []
-        merged, rejected = await self._merge(late, decoded)
-        return counts + merged, rejected
+        written, rejected = [readings.where(fresh)], list[Rejected]()
+        if len(late):
+            merged = await self._merge(late)
+            counts += _counts(merged)
+            written += [merged.new, merged.filled]
+            conflicts = np.flatnonzero(merged.outcome == Outcome.CONFLICT).tolist()
+            rejected = [_conflict(late, row, decoded) for row in conflicts]
+        await rollup.remember(self.connection, readings.kind, written, now)
+        return counts, rejected
 
     async def _learn_ends(self, readings: Readings, now: datetime) -> None:
         """Ask the database for the newest row of devices met for the first time since the start."""
@@ -147,7 +152,7 @@ class Writer:
         ) as copy:
             await copy.write(pgcopy.copy_buffer(copy_columns(readings), rest))
 
-    async def _merge(self, late: Readings, decoded: Decoded) -> tuple[Counter[str], list[Rejected]]:
+    async def _merge(self, late: Readings) -> Merged:
         """Rows that may meet a stored one: stored, filling what was missing, duplicates or conflicts."""
         kind = late.kind
         first_row, _ = keys_of(late)
@@ -164,14 +169,7 @@ class Writer:
             await self._copy(merged.filled, stage(kind))
             await self.connection.execute(fill_statement(kind), bounds)
             await self.connection.execute(sql.SQL("TRUNCATE {}").format(stage(kind)))
-        count = np.bincount(merged.outcome, minlength=len(Outcome)).tolist()
-        counts = Counter(
-            readings_stored=count[Outcome.STORED],
-            readings_merged=count[Outcome.MERGED],
-            readings_duplicate=count[Outcome.DUPLICATE],
-        )
-        conflicts = np.flatnonzero(merged.outcome == Outcome.CONFLICT).tolist()
-        return counts, [_conflict(late, row, decoded) for row in conflicts]
+        return merged
 
     async def _write_events(self, decoded: Decoded, numbers: dict[Key, int]) -> None:
         rows = [
@@ -238,6 +236,15 @@ def _stored(kind: Kind, keys: int, rows: Sequence[Sequence[object]]) -> Stored:
         place = table[:, 0].astype(np.intp) - 1
         values[:, place], exists[place] = table[:, 1:].T, True
     return Stored(values, exists)
+
+
+def _counts(merged: Merged) -> Counter[str]:
+    count = np.bincount(merged.outcome, minlength=len(Outcome)).tolist()
+    return Counter(
+        readings_stored=count[Outcome.STORED],
+        readings_merged=count[Outcome.MERGED],
+        readings_duplicate=count[Outcome.DUPLICATE],
+    )
 
 
 def _conflict(readings: Readings, row: int, decoded: Decoded) -> Rejected:

@@ -20,7 +20,6 @@ from store.grafana import POSITION, fill, identifier
 Board = dict[str, object]
 """A dashboard as Grafana's API and its provisioning take it."""
 TAG = "beffroi"
-COUNTER_UNITS = frozenset({"m³", "Wh", "kWh", "m", "l"})
 GRAFANA_UNITS: Mapping[str, str] = {
     "%": "percent",
     "W": "watt",
@@ -49,11 +48,6 @@ def boards(language: str, timezone: str) -> dict[str, Board]:
     made = [_overview(Questions(declared, language, timezone)), _incidents(Questions(declared, language, timezone))]
     made += [_of_kind(Questions((kind,), language, timezone), kind) for kind in declared]
     return {str(board["uid"]): board for board in made}
-
-
-def is_counter(field: Field) -> bool:
-    """Does it only rise, so that its increase is what counts?"""
-    return field.storage == "double" and field.unit in COUNTER_UNITS
 
 
 def _overview(q: Questions) -> Board:
@@ -152,7 +146,7 @@ def _of_kind(q: Questions, kind: Kind) -> Board:
         Panel(say(Text("Parc", "Devices")), "bargauge", [q.ask("devices")], 8),
     ]
     measured = [field for field in kind.fields if field.storage != "flag" and field.name not in POSITION]
-    counters = [field for field in measured if is_counter(field)]
+    counters = [field for field in measured if field.is_counter]
     flags = [field for field in kind.fields if field.storage == "flag"]
     rows = [
         ("", top),

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from dashboard.grafana.boards import TAG, boards, is_counter
+from dashboard.grafana.boards import TAG, boards
 from dashboard.grafana.panels import DATASOURCE_UID
 from dashboard.grafana.push import difference
 from dashboard.grafana.trends import TRENDS
@@ -87,7 +87,7 @@ def test_panels_do_not_cover_one_another_and_fill_their_lines(made):
 
 
 def test_counters_are_told_from_measures():
-    counters = {kind.name: {f.name for f in kind.fields if is_counter(f)} for kind in kinds().values()}
+    counters = {kind.name: {f.name for f in kind.fields if f.is_counter} for kind in kinds().values()}
     assert counters["street_lighting"] == {"energy_wh"}
     assert counters["water_meter"] >= {"total_m3", "backflow_m3"}
     assert "odometer_m" in counters["fleet_vehicle"] and not POSITION & counters["fleet_vehicle"]
@@ -98,7 +98,7 @@ def test_fields_that_are_compared_are_on_one_graph(made):
         titles = [panel["title"] for panel in panels(made[f"beffroi-kind-{kind.name.replace('_', '-')}"])]
         by_name = {field.name: field for field in kind.fields}
         for graph in kind.panels:
-            drawn = [n for n in graph.fields if by_name[n].storage != "flag" and not is_counter(by_name[n])]
+            drawn = [n for n in graph.fields if by_name[n].storage != "flag" and not by_name[n].is_counter]
             assert not drawn or {graph.title.fr, graph.title.en} & set(titles)
 
 
