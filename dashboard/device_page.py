@@ -1,8 +1,9 @@
 """One device: what it is, where it hangs, what it said in the last 24 hours, and what became of it."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import APIRouter, HTTPException, Path, Request
 from starlette.responses import JSONResponse, Response
@@ -16,10 +17,28 @@ from devices.kind import Field, Kind, State, kinds
 from hub.clock import to_us
 from store import pages
 from store.database import Connection
+from store.pages import Line
+from store.rollup_ddl import DAYS, HOURS, QUARTERS, Table
 
 router = APIRouter()
 DeviceNo = Annotated[int, Path(ge=1, le=2**31 - 1)]
 DAY = timedelta(hours=24)
+
+
+class Span(NamedTuple):
+    """How far back a history goes, and by which buckets it is drawn; None: the readings themselves."""
+
+    length: timedelta
+    buckets: Table | None = None
+    bucket_s: int | None = None
+
+
+SPANS: Mapping[str, Span] = {
+    "day": Span(DAY),
+    "week": Span(timedelta(days=7), QUARTERS, 900),
+    "month": Span(timedelta(days=31), HOURS, 3600),
+    "year": Span(timedelta(days=366), DAYS, 86_400),
+}
 
 
 @router.get("/devices/{device_no}")
@@ -61,6 +80,12 @@ async def device_page(request: Request, device_no: DeviceNo, at: AtDesk, person:
         ],
         child_count=child_count,
         now=now,
+        spans={
+            "day": words("24 hours"),
+            "week": words("7 days"),
+            "month": words("31 days"),
+            "year": words("A year"),
+        },
     )
 
 
@@ -86,34 +111,47 @@ async def device(device_no: DeviceNo, at: AtDesk, person: SignedIn, words: InWor
 
 
 @router.get("/api/devices/{device_no}/history")
-async def device_history(device_no: DeviceNo, at: AtDesk, person: SignedIn, words: InWords) -> Response:
-    """Its last 24 hours by field, thinned to about a thousand moments: times in seconds since 1970, values or null."""
-    until = at.clock.now()
-    since = until - DAY
+async def device_history(
+    device_no: DeviceNo,
+    at: AtDesk,
+    person: SignedIn,
+    words: InWords,
+    span: Literal["day", "week", "month", "year"] = "day",
+) -> Response:
+    """Its last day by field, thinned to about a thousand moments, or a longer time by buckets.
+
+    Times are in seconds since 1970, values are null where nothing was said. In buckets a measure is its mean, with
+    `low` and `high`, a counter is its rise (`bars`), and a flag is the share of the readings that raise it.
+    """
+    until, wanted = at.clock.now(), SPANS[span]
+    since = until - wanted.length
     async with at.database() as conn:
         _, kind = await _known(conn, device_no)
-        history = await pages.history(conn, kind, device_no, since, until)
-        if kind.is_mobile:
-            await pages.log_position_access(conn, person.login, device_no, since, until)
-    fields = [
-        {
-            "name": field.name,
-            "label": words.of(field.label),
-            "unit": field.unit,
-            "storage": field.storage,
-            "values": history.values[field.name],
-        }
-        for field in kind.fields
-        if any(value is not None for value in history.values[field.name])
-    ]
+        if wanted.buckets:
+            history = await pages.rolled_history(conn, kind, device_no, since, until, wanted.buckets)
+        else:
+            history = await pages.history(conn, kind, device_no, since, until)
+            if kind.is_mobile:
+                await pages.log_position_access(conn, person.login, device_no, since, until)
     return JSONResponse(
         {
             "from": since.timestamp(),
             "to": until.timestamp(),
+            "bucket_s": wanted.bucket_s,
             "at": [to_us(at) / 1e6 for at in history.at],
-            "fields": fields,
+            "fields": [
+                _drawn(field, history.lines[field.name], words, is_bars=field.is_counter and bool(wanted.buckets))
+                for field in kind.fields
+                if field.name in history.lines and any(v is not None for v in history.lines[field.name].values)
+            ],
         }
     )
+
+
+def _drawn(field: Field, line: Line, words: Words, *, is_bars: bool) -> dict[str, object]:
+    extremes = {"low": line.low, "high": line.high} if line.low else {}
+    label = {"name": field.name, "label": words.of(field.label), "unit": field.unit}
+    return {**label, "storage": field.storage, "bars": is_bars, "values": line.values, **extremes}
 
 
 async def _known(conn: Connection, device_no: int) -> tuple[dict[str, Any], Kind]:

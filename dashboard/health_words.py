@@ -52,6 +52,7 @@ def _about_the_hub(fault: Fault, words: Words) -> str:
         "clock": words(
             "This machine's clock and the database's differ by {n} s.", n=words.number(abs(fault.amount), 1)
         ),
+        "rollups": words("The figures by the hour and day are {duration} behind the readings.", duration=lasted),
         "notifications": words.plural(
             "{n} notification has waited for more than five minutes.",
             "{n} notifications have waited for more than five minutes.",

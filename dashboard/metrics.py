@@ -118,6 +118,7 @@ def _of_stored(stored: Stored) -> Iterator[Metric]:
             "Notifications not sent five minutes after they were due",
             stored.notifications_overdue,
         ),
+        ("rollups_behind_seconds", "Real time since readings wait to be rolled up", stored.rollups_behind_s),
         ("database_size_bytes", "Size of the database", stored.size_bytes),
         ("clock_ahead_of_database_seconds", "This machine's clock minus the database's", stored.clock_ahead_s),
     ):

@@ -63,7 +63,12 @@ class Field:
     @property
     def is_counter(self) -> bool:
         """Does it only rise (or begin again), so that its increase is what counts?"""
-        return self.storage == "double" and self.unit != "°"
+        return self.storage == "double" and not self.is_place
+
+    @property
+    def is_place(self) -> bool:
+        """Does it say where a device is? Only the readings themselves keep that."""
+        return self.storage == "double" and self.unit == "°"
 
 
 def flag(name: str, label: Text, types: tuple[str, ...] = ()) -> Field:

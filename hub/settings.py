@@ -89,6 +89,26 @@ class Source(BaseModel):
         return url and _one_of_schemes(url, "mqtt", "mqtts")
 
 
+Days = Annotated[int, Field(ge=1)]
+
+
+class Keep(BaseModel):
+    """How many days the hub keeps each class of history; a kind may allow less of its own readings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    readings: Days = 90
+    """As they came."""
+    quarters: Days = 100
+    """Figures of a device by the quarter of an hour."""
+    hours: Days = 800
+    days: Days = 3650
+    """Also a commune's figures by the hour."""
+    events: Days = 800
+    accesses: Days = 365
+    """Who looked at where a vehicle was."""
+
+
 class Settings(BaseSettings):
     """What a city can set; every field is BEFFROI_ and its name in capitals, or a key of beffroi.toml."""
 
@@ -125,6 +145,8 @@ class Settings(BaseSettings):
     """Address of a Grafana, for `beffroi grafana push`."""
     grafana_token: str | None = None
     """Of a service account there, with the role Admin."""
+    keep: Keep = Keep()
+    """How long history is kept, in days: readings, quarters, hours, days, events, accesses."""
     clock: str | None = None
     """`real_us:hub_us:speed`; set by `beffroi up --speed`, for its processes."""
     log_format: Literal["console", "json"] = "console"

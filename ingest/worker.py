@@ -2,6 +2,7 @@
 
     log ─▶ decode ─▶ boards ─▶ transitions log ─▶ tele-alert      (rules_line: never waits for the database)
       └──▶ (the same decoding) ─▶ COPY, offset in one transaction  (store_line: catches up from the log)
+                                    └──▶ rollups, latest values      (rollup_line: catches up from the database)
 
 Each line has its own offset. The store's is a row of the database; the rules' is in their checkpoint, and what they
 told after it is in the transitions log, which is their commit record: after a crash the stretch between is read
@@ -12,15 +13,18 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import structlog
 from msgspec.structs import replace
 
+from devices.kind import kinds
 from devices.readings import Decoded, Key
 from devices.registry import Registry
 from devices.transition import Transition
 from hub.clock import Clock
 from hub.errors import DatabaseUnavailable
+from hub.settings import Keep
 from ingest import checkpoint
 from ingest.codecs.codec import Codec
 from ingest.decode import decode
@@ -31,7 +35,8 @@ from rules.evaluate import apply, mark, tick
 from store import registry as store_registry
 from store.database import connect
 from store.readers import claim, offsets
-from store.retention import remove_expired
+from store.retention import keep_since, remove_expired
+from store.rollup import RollupFailed, roll_up, roll_up_areas
 from store.write import Writer
 
 logger = structlog.get_logger("worker")
@@ -42,6 +47,9 @@ SHARED_MESSAGES = 40_000
 """So many decoded messages wait for the store at most; behind that it decodes them itself."""
 IDLE_S = 0.1
 TICK_S = 1.0
+ROLLUP_S = 1.0
+AREAS_S = 30.0
+"""Figures per commune may be so old."""
 CHECKPOINT_S = 30.0
 REGISTRY_S = 2.0
 TRIM_S = 60.0
@@ -107,6 +115,9 @@ class Worker:
     clock: Clock
     live: Live
     city: City
+    zone: ZoneInfo
+    """Whose days the rollups have."""
+    keep: Keep
     shared: Shared = field(default_factory=Shared)
     rules_offset: int = 0
     store_offset: int = 0
@@ -117,7 +128,13 @@ class Worker:
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop; whatever line fails stops the worker."""
         self.restore()
-        lines = (self.rules_line(), self.store_line(), self.registry_line(), self.live.run(self.city.boards))
+        lines = (
+            self.rules_line(),
+            self.store_line(),
+            self.rollup_line(),
+            self.registry_line(),
+            self.live.run(self.city.boards),
+        )
         tasks: list[asyncio.Task[object]] = [asyncio.create_task(line) for line in lines]
         tasks.append(asyncio.create_task(stopping.wait()))
         try:
@@ -262,6 +279,30 @@ class Worker:
         messages = self.log.read(self.store_offset, BATCH_MESSAGES)
         return self.decode(messages) if messages else None
 
+    # Rollups
+
+    async def rollup_line(self) -> None:
+        """Roll up what was stored, behind the store; half the time at most, so that it never holds the store up."""
+        loop = asyncio.get_running_loop()
+        areas_at = loop.time()
+        while True:
+            try:
+                async with connect(self.database_url, autocommit=True) as connection:
+                    while True:
+                        began = loop.time()
+                        for kind in kinds().values():
+                            await roll_up(connection, kind, self.zone, keep_since(kind, self.keep, self.clock.now()))
+                        if loop.time() >= areas_at:
+                            for kind in kinds().values():
+                                await roll_up_areas(connection, kind)
+                            areas_at = loop.time() + AREAS_S
+                        await asyncio.sleep(max(ROLLUP_S, loop.time() - began))
+            except DatabaseUnavailable:
+                await asyncio.sleep(RETRY_S)
+            except RollupFailed as error:
+                logger.error("rollups wait; readings are stored all the same", why=str(error))
+                await asyncio.sleep(AREAS_S)
+
     # Registry
 
     async def registry_line(self) -> None:
@@ -283,9 +324,8 @@ class Worker:
                             self.trim(await offsets(connection))
                         if loop.time() >= expire_at:
                             expire_at = loop.time() + EXPIRE_S
-                            logger.info(
-                                "old readings removed", chunks=await remove_expired(connection, self.clock.now())
-                            )
+                            removed = await remove_expired(connection, self.keep, self.clock.now())
+                            logger.info("old history removed", chunks=removed)
             except DatabaseUnavailable:
                 await asyncio.sleep(RETRY_S)
 

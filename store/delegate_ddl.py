@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from psycopg import sql
 
 from devices.kind import Field, Kind, Storage
+from store.rollup_ddl import HOURS, QUARTERS, column
 from store.sql import statements
 
 POSITION = frozenset({"lat", "lon", "course_deg"})
@@ -33,6 +34,9 @@ def contract_ddl(kind: Kind, types: Mapping[Storage, sql.SQL]) -> list[sql.Compo
         "fields": _listed(_shown(kind, field) for field in kind.fields),
         "typed": _listed(sql.SQL("{} {}").format(sql.Identifier(f.name), types[f.storage]) for f in kind.fields),
         "thinned": _listed(_thinned(kind, field) for field in kind.fields),
+        "rolled": _listed(_rolled(field, types) for field in kind.fields),
+        "quarters": sql.Identifier("public", QUARTERS.name(kind)),
+        "hours": sql.Identifier("public", HOURS.name(kind)),
     }
     templates = statements("delegate_ddl")
     return [sql.SQL(template).format(**parts) for template in templates.values()]
@@ -51,6 +55,16 @@ def _shown(kind: Kind, field: Field) -> sql.Composed:
     name = sql.Identifier(field.name)
     shown = "CASE WHEN s.vehicle_positions THEN r.{0} END AS {0}" if _is_position(kind, field) else "r.{0}"
     return sql.SQL(shown).format(name)
+
+
+def _rolled(field: Field, types: Mapping[Storage, sql.SQL]) -> sql.Composable:
+    """The same of a field's rollups."""
+    if field.is_place:
+        return sql.SQL("NULL::{}").format(types[field.storage])
+    n, mean, last = (sql.Identifier("r", column(field, figure)) for figure in ("n", "mean", "last"))
+    if field.storage == "real":
+        return sql.SQL("(sum({mean}::float8 * {n}) / nullif(sum({n}), 0))::real").format(mean=mean, n=n)
+    return sql.SQL("last({last}, r.ts) FILTER (WHERE {n} > 0)").format(last=last, n=n)
 
 
 def _thinned(kind: Kind, field: Field) -> sql.Composed:

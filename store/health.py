@@ -38,6 +38,8 @@ SILENCE_S = 900.0
 DISK_SHARE, DISK_BYTES = 0.05, 20 << 30
 """Too little is free when both are gone below."""
 CLOCK_OFF_S = 2.0
+ROLLUPS_S = 900.0
+"""Figures by the quarter of an hour that lag by more than one."""
 OVERDUE = timedelta(minutes=5)
 
 FRESH_S = 2.0
@@ -58,6 +60,7 @@ Code = Literal[
     "disk",
     "clock",
     "notifications",
+    "rollups",
 ]
 Connect = Callable[[], AbstractAsyncContextManager[Connection]]
 
@@ -93,6 +96,8 @@ class Stored:
     to_commission: int
     notifications_overdue: int
     size_bytes: int
+    rollups_behind_s: float
+    """Since the oldest readings that are not rolled up were stored, in real seconds; 0 when all are."""
     clock_ahead_s: float
     """This machine's clock minus the database's, in seconds."""
 
@@ -192,6 +197,7 @@ class Pulse:
                 found.to_commission,
                 found.notifications_overdue,
                 found.size_bytes,
+                _passed_s(found.rollups_since or at, at, self.clock.speed),
                 found.clock_ahead_s,
             )
         )
@@ -209,6 +215,7 @@ class _Found:
     to_commission: int
     notifications_overdue: int
     size_bytes: int
+    rollups_since: datetime | None
     clock_ahead_s: float
 
 
@@ -257,6 +264,8 @@ def _stored_faults(stored: Stored) -> list[Fault]:
         found.append(Fault("clock", amount=stored.clock_ahead_s))
     if stored.notifications_overdue:
         found.append(Fault("notifications", amount=stored.notifications_overdue))
+    if stored.rollups_behind_s > ROLLUPS_S:
+        found.append(Fault("rollups", for_s=stored.rollups_behind_s))
     return found
 
 
@@ -289,9 +298,14 @@ def _reader(row: DictRow, files: Files, rate: float | None, at: datetime, speed:
         next_offset=row["next_offset"],
         head=log.head if log else None,
         lag=max(0, log.head - row["next_offset"]) if log and not is_other else None,
-        still_s=max(0.0, (at - row["moved_at"]).total_seconds() / speed),
+        still_s=_passed_s(row["moved_at"], at, speed),
         messages_per_s=rate,
         is_of_other_log=is_other,
         messages_unaccounted=row["messages_unaccounted"],
         readings_unaccounted=row["readings_unaccounted"],
     )
+
+
+def _passed_s(since: datetime, at: datetime, speed: float) -> float:
+    """Real seconds between two moments of hub time."""
+    return max(0.0, (at - since).total_seconds() / speed)

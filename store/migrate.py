@@ -7,6 +7,7 @@ import structlog
 from devices.kind import kinds
 from store import grafana
 from store.database import Connection, connect
+from store.rollup import has_rollups, remember_all
 from store.schema import table_ddl
 
 logger = structlog.get_logger("migrate")
@@ -30,8 +31,11 @@ async def migrate(url: str) -> list[str]:
         applied = [name for name in sorted(p.stem for p in MIGRATIONS.glob("*.sql")) if await _apply(connection, name)]
         async with connection.transaction():
             for kind in kinds().values():
+                is_rolled_up = await has_rollups(connection, kind)
                 for statement in table_ddl(kind):
                     await connection.execute(statement)
+                if not is_rolled_up:
+                    await remember_all(connection, kind)
             await grafana.expose(connection)
         return applied
 

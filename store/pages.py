@@ -9,14 +9,13 @@ from psycopg import sql
 from psycopg.rows import tuple_row
 
 from devices.kind import Field, Kind
+from store import rollup_ddl as ddl
 from store.database import Connection
 from store.sql import statements
 
 Row = dict[str, Any]
 CLOSED_DAYS = 7
 HISTORY_POINTS = 1000
-RECENT_READINGS = 200
-"""How many of the last readings are searched for a field's last value."""
 LIST_LIMIT = 500
 OPEN_LIMIT = 50_000
 
@@ -49,12 +48,24 @@ class IncidentCard:
     parent_label: str | None
 
 
+Values = list[float | bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A field over time: None where nothing was said. A measure of buckets has its extremes too."""
+
+    values: Values
+    low: Values | None = None
+    high: Values | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class History:
-    """One device's readings thinned to at most HISTORY_POINTS moments; values are None where nothing was said."""
+    """What one device said over a time: readings, thinned to at most HISTORY_POINTS moments, or buckets."""
 
     at: list[datetime]
-    values: dict[str, list[float | bool | None]]
+    lines: dict[str, Line]
 
 
 async def ping(conn: Connection) -> None:
@@ -102,16 +113,19 @@ async def device_incidents(conn: Connection, device_no: int, since: datetime) ->
 async def last_values(
     conn: Connection, kind: Kind, device_no: int
 ) -> tuple[Row | None, dict[str, tuple[Any, datetime]]]:
-    """The last reading's times, and per field the last value that is known with its time."""
-    statement = _of_kind("last_readings", kind, columns=_names(kind.fields))
-    query = await conn.execute(statement, {"device_no": device_no, "limit": RECENT_READINGS})
-    rows = await query.fetchall()
-    values: dict[str, tuple[Any, datetime]] = {}
-    for row in rows:
-        for name in kind.field_names:
-            if name not in values and row[name] is not None:
-                values[name] = (row[name], row["ts"])
-    return (rows[0] if rows else None), values
+    """The last reading's times, and per field (but its place) the last value that is known, with its time."""
+    asked = {"device_no": device_no}
+    last = _statement("last_reading").format(
+        table=sql.Identifier(kind.name), columns=_names(["ts", "received_at", "time_flagged"])
+    )
+    fields = ddl.latest_fields(kind)
+    latest = _statement("last_values").format(
+        table=sql.Identifier(f"{kind.name}_{ddl.LATEST}"),
+        columns=_names(name for f in fields for name in (f.name, ddl.at_column(f))),
+    )
+    known = await (await conn.execute(latest, asked)).fetchone() or {}
+    values = {f.name: (known[f.name], known[ddl.at_column(f)]) for f in fields if known.get(f.name) is not None}
+    return await (await conn.execute(last, asked)).fetchone(), values
 
 
 async def history(conn: Connection, kind: Kind, device_no: int, since: datetime, until: datetime) -> History:
@@ -123,7 +137,28 @@ async def history(conn: Connection, kind: Kind, device_no: int, since: datetime,
     width = timedelta(seconds=-(-width // timedelta(seconds=1)))
     values = {"device_no": device_no, "since": since, "until": until, "width": width}
     rows = await (await conn.execute(_of_kind("history", kind, columns=columns), values)).fetchall()
-    return History([row["at"] for row in rows], {name: [row[name] for row in rows] for name in kind.field_names})
+    return History([row["at"] for row in rows], {f.name: Line([row[f.name] for row in rows]) for f in kind.fields})
+
+
+async def rolled_history(
+    conn: Connection, kind: Kind, device_no: int, since: datetime, until: datetime, table: ddl.Table
+) -> History:
+    """Buckets of every field but its place: means of measures with their extremes, rises of counters, flags."""
+    drawn = {f.name: [ddl.column(f, figure) for figure in _drawn(f)] for f in ddl.latest_fields(kind)}
+    statement = _statement("rolled_history").format(
+        table=sql.Identifier(table.name(kind)), columns=_names(name for names in drawn.values() for name in names)
+    )
+    asked = {"device_no": device_no, "since": since, "until": until}
+    rows = await (await conn.execute(statement, asked)).fetchall()
+    lines = {field: Line(*([row[name] for row in rows] for name in names)) for field, names in drawn.items()}
+    return History([row["at"] for row in rows], lines)
+
+
+def _drawn(field: Field) -> tuple[ddl.Figure, ...]:
+    """The figures of a field that a graph of buckets shows, its value first."""
+    if field.storage == "flag":
+        return ("mean",)
+    return ("increase",) if field.is_counter else ("mean", "min", "max")
 
 
 async def log_position_access(conn: Connection, login: str, device_no: int, since: datetime, until: datetime) -> None:
@@ -180,8 +215,8 @@ def _of_kind(name: str, kind: Kind, *, columns: sql.Composable) -> sql.Composed:
     return _statement(name).format(table=sql.Identifier(kind.name), columns=columns)
 
 
-def _names(fields: Iterable[Field]) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Identifier(field.name) for field in fields)
+def _names(names: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))
 
 
 def _thinned(field: Field) -> sql.Composed:

@@ -1,23 +1,58 @@
-"""Retention: what a kind's declaration says is kept no longer is removed, by whole chunks of a day."""
+"""Retention: what is old enough is removed, by whole chunks; each class of history for its own time."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from psycopg import sql
 
-from devices.kind import kinds
+from devices.kind import Kind, kinds
+from hub.settings import Keep
+from store import rollup_ddl as ddl
 from store.database import Connection
 from store.sql import statements
 
 SQL = statements("retention")
+MARGIN_DAYS = 2
+"""Rollups outlive what they are made of by this, so that what is made again is made of all of it."""
 
 
-async def remove_expired(connection: Connection, now: datetime) -> dict[str, int]:
-    """Drop the chunks in which every reading is older than its kind keeps them; returns how many, by kind."""
+def readings_days(kind: Kind, keep: Keep) -> int:
+    """How long a kind's readings are kept: as the city says, and not longer than the kind allows."""
+    return min(keep.readings, kind.keep_days or keep.readings)
+
+
+def keep_since(kind: Kind, keep: Keep, now: datetime) -> datetime:
+    """From when on a kind's readings are all there."""
+    return now - timedelta(days=readings_days(kind, keep))
+
+
+def tables(kind: Kind, keep: Keep) -> Mapping[str, int]:
+    """How many days each table of a kind is kept.
+
+    A kind that limits its readings tells what people did: its figures by the hour and finer go with them.
+    """
+    readings = readings_days(kind, keep)
+    fine, hours = readings + MARGIN_DAYS, readings + 2 * MARGIN_DAYS
+    if kind.keep_days is None:
+        fine, hours = max(fine, keep.quarters), max(hours, keep.hours)
+    return {
+        kind.name: readings,
+        ddl.QUARTERS.name(kind): fine,
+        ddl.HOURS.name(kind): hours,
+        ddl.DAYS.name(kind): max(keep.days, hours + MARGIN_DAYS),
+        ddl.AREA_QUARTERS.name(kind): fine,
+        ddl.AREA_HOURS.name(kind): max(keep.days, hours),
+    }
+
+
+async def remove_expired(connection: Connection, keep: Keep, now: datetime) -> dict[str, int]:
+    """Drop the chunks in which everything is older than its class is kept; returns how many, by table."""
+    kept = {name: days for kind in kinds().values() for name, days in tables(kind, keep).items()}
     removed = {}
-    for kind in kinds().values():
-        if kind.keep_days is not None:
-            oldest = now - timedelta(days=kind.keep_days)
-            statement = sql.SQL(SQL["drop"]).format(table=sql.Literal(kind.name))
-            dropped = await connection.execute(statement, {"oldest": oldest})
-            removed[kind.name] = dropped.rowcount
+    for table, days in {**kept, "event": keep.events}.items():
+        statement = sql.SQL(SQL["drop"]).format(table=sql.Literal(table))
+        dropped = await connection.execute(statement, {"oldest": now - timedelta(days=days)})
+        if dropped.rowcount:
+            removed[table] = dropped.rowcount
+    await connection.execute(SQL["forget_accesses"], {"oldest": now - timedelta(days=keep.accesses)})
     return removed

@@ -6,22 +6,25 @@ The store's write remembers what it touched in its own transaction; a round take
 together with having taken it. So a round that breaks off has done nothing, and nothing is forgotten.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import psycopg
 from numpy.typing import NDArray
 from psycopg.rows import tuple_row
 
 from devices.kind import Kind, kinds
 from devices.readings import Readings
 from hub.clock import SECOND_US, to_datetime
+from hub.errors import BeffroiError
 from store import rollup_ddl as ddl
 from store import rollup_statements
-from store.database import Connection
+from store.database import GONE, Connection
 from store.rollup_ddl import Table
 from store.sql import statements
 
@@ -34,6 +37,10 @@ ROUND_BATCHES = 20
 LOOK_BACK = timedelta(days=2)
 """A counter's value before a quarter is nearly always this near; else all its history is searched."""
 Ints = NDArray[np.int64]
+
+
+class RollupFailed(BeffroiError):
+    """The database refused a rollup; what was due is still due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +127,23 @@ async def remember(connection: Connection, kind: Kind, written: Iterable[Reading
     await connection.execute(SQL["remember"], {"kind": kind.name, "now": now, **values})
 
 
+async def has_rollups(connection: Connection, kind: Kind) -> bool:
+    """Were the rollup tables of a kind ever made?"""
+    row = await (await connection.execute(SQL["has_table"], {"table": ddl.QUARTERS.name(kind)})).fetchone()
+    return bool(row and row["has_table"])
+
+
+async def remember_all(connection: Connection, kind: Kind) -> None:
+    """Note all that is stored of a kind, for a database that has readings from before there were rollups."""
+    await connection.execute(rollup_statements.remember_all(kind))
+
+
 async def roll_up(connection: Connection, kind: Kind, zone: ZoneInfo, keep_since: datetime | None) -> int:
     """One round of a kind: the oldest writes that are due; returns how many buckets of a quarter it made.
 
     What lies before `keep_since` is left as it is: its readings are, or will soon be, no longer all there.
     """
-    async with connection.transaction():
+    async with _explained(kind), connection.transaction():
         cursor = connection.cursor(row_factory=tuple_row)
         await cursor.execute(SQL["take"], {"kind": kind.name, "batches": ROUND_BATCHES})
         taken = await cursor.fetchall()
@@ -148,7 +166,7 @@ async def roll_up(connection: Connection, kind: Kind, zone: ZoneInfo, keep_since
 
 async def roll_up_areas(connection: Connection, kind: Kind) -> int:
     """Make the figures per commune of a kind again where devices' figures changed; returns how many quarters."""
-    async with connection.transaction():
+    async with _explained(kind), connection.transaction():
         cursor = connection.cursor(row_factory=tuple_row)
         await cursor.execute(SQL["take_areas"], {"kind": kind.name})
         taken = await cursor.fetchall()
@@ -162,19 +180,22 @@ async def roll_up_areas(connection: Connection, kind: Kind) -> int:
         return len(taken)
 
 
-async def due(connection: Connection) -> tuple[int, datetime | None]:
-    """How many writes of the store are not rolled up, and since when the oldest waits."""
-    row = await (await connection.execute(SQL["due"])).fetchone()
-    assert row is not None
-    return row["batches"], row["since"]
-
-
 async def roll_up_everything(connection: Connection, zone: ZoneInfo, keep_since: datetime | None = None) -> None:
     """Rounds until nothing is due."""
     for kind in kinds().values():
         while await roll_up(connection, kind, zone, keep_since):
             pass
         await roll_up_areas(connection, kind)
+
+
+@asynccontextmanager
+async def _explained(kind: Kind) -> AsyncIterator[None]:
+    try:
+        yield
+    except GONE:
+        raise
+    except psycopg.Error as error:
+        raise RollupFailed(f"the readings of {kind.name} cannot be rolled up: {error}") from error
 
 
 async def _widen(connection: Connection, kind: Kind, narrow: Table, wide: Table, touched: Touched) -> None:

@@ -4,16 +4,15 @@ Of one device: {kind}_15m, {kind}_1h, {kind}_1d by (device_no, ts), where ts is 
 the last known value of each field with its time. Of all devices of a type in a commune: {kind}_area_15m and
 {kind}_area_1h by (commune, type, ts).
 
-A figure is named as rules name theirs: {field}__mean. Every field has __n, how many values were told.
+A figure is named as rules name theirs: {field}__mean. Every field has __n, how many values were told; but a place has
+nothing here, so that where a vehicle was is forgotten with its readings.
 
     of one device   measure  __min __max __mean __last
                     counter  __last __increase
                     flag     __mean (the share of readings that raise it) __last
-                    place    __last
     of a commune    measure  __min __max __mean (over readings) __sum (of the devices' means)
                     counter  __increase
                     flag     __devices (that raised it)
-                    place    nothing
 """
 
 from collections.abc import Mapping
@@ -68,7 +67,7 @@ def device_figures(field: Field) -> tuple[Figure, ...]:
         return ("n", "mean", "last")
     if field.is_counter:
         return ("n", "last", "increase")
-    return ("n", "last") if field.storage == "double" else ("n", "min", "max", "mean", "last")
+    return () if field.is_place else ("n", "min", "max", "mean", "last")
 
 
 def area_figures(field: Field) -> tuple[Figure, ...]:
@@ -77,7 +76,12 @@ def area_figures(field: Field) -> tuple[Figure, ...]:
         return ("n", "devices")
     if field.is_counter:
         return ("n", "increase")
-    return () if field.storage == "double" else ("n", "min", "max", "mean", "sum")
+    return () if field.is_place else ("n", "min", "max", "mean", "sum")
+
+
+def latest_fields(kind: Kind) -> tuple[Field, ...]:
+    """The fields whose last known value is kept."""
+    return tuple(field for field in kind.fields if not field.is_place)
 
 
 def column(field: Field, figure: Figure) -> str:
@@ -97,7 +101,8 @@ def rollup_ddl(kind: Kind) -> list[sql.Composed]:
     head = "device_no integer PRIMARY KEY, ts timestamptz NOT NULL, received_at timestamptz NOT NULL"
     # Every row is written again and again: room in its page keeps that cheap.
     statements.append(sql.SQL("CREATE TABLE IF NOT EXISTS {} ({}) WITH (fillfactor = 60)").format(latest, _sql(head)))
-    columns = {f.name: LAST_TYPE[f.storage] for f in kind.fields} | {at_column(f): "timestamptz" for f in kind.fields}
+    fields = latest_fields(kind)
+    columns = {f.name: LAST_TYPE[f.storage] for f in fields} | {at_column(f): KEY_TYPE["ts"] for f in fields}
     return [*statements, _add_columns(latest, columns)]
 
 

@@ -37,7 +37,7 @@ OF_BUCKETS: Mapping[Figure, LiteralString] = {
 @cache
 def quarters(kind: Kind) -> sql.Composed:
     """Readings of touched quarters to quarters and to the latest values: devices, quarters, since, until, before."""
-    fields = kind.fields
+    fields = ddl.latest_fields(kind)
     counters = [field for field in fields if field.is_counter]
     figures = [(field, figure) for field in fields for figure in ddl.device_figures(field)]
     ats = [at_column(field) for field in fields]

@@ -1,11 +1,13 @@
 """What tests read of the hub's database, and what must hold there whatever was sent."""
 
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from psycopg import sql
 
 from devices.kind import kinds
-from store.database import connect
+from store import rollup
+from store.database import Connection, connect
 
 
 async def fetch(url: str, statement: str, *parameters: object) -> list[dict[str, object]]:
@@ -50,3 +52,10 @@ async def count(url: str, table: str) -> int:
         row = await (await connection.execute(statement)).fetchone()
         assert row is not None
         return int(row["n"])
+
+
+async def rolled_up(connection: Connection) -> None:
+    """Roll up all readings, also those that a test wrote past the store."""
+    for kind in kinds().values():
+        await rollup.remember_all(connection, kind)
+    await rollup.roll_up_everything(connection, ZoneInfo("Europe/Paris"))

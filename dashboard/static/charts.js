@@ -1,8 +1,8 @@
-// Charts of one device's day: measures as lines (uPlot), flags as bars on a line of time (SVG).
+// Charts of what one device said: rises of counters as bars, measures as lines (uPlot), flags as bars on a line of time (SVG).
 
 import uPlot from "./vendor/uplot.mjs";
 import { colour } from "./colours.js";
-import { dayAndTime, number, timeOfDay } from "./texts.js";
+import { day, dayAndTime, number, timeOfDay } from "./texts.js";
 
 const HEIGHT = 150;
 const LINES = ["--line-1", "--line-2", "--line-3"];
@@ -49,10 +49,12 @@ function lineChart(container, history, fields) {
   const body = document.createElement("div");
   figure.append(caption, body);
   container.append(figure);
+  const band = fields.length === 1 && fields[0].low ? [fields[0].low, fields[0].high] : [];
   const tell = (index) => {
     const at = index ?? lastKnown(fields[0].values);
     const values = fields.map((field) => field.values[at]).filter((value) => value !== null && value !== undefined);
-    last.textContent = values.length ? `${values.map((value) => number(value)).join(" / ")} ${unit}, ${dayAndTime(history.at[at])}` : "";
+    const when = history.bucket_s >= 86_400 ? day : dayAndTime;
+    last.textContent = values.length ? `${values.map((value) => number(value)).join(" / ")} ${unit}, ${when(history.at[at])}` : "";
   };
   tell(null);
   const axis = { stroke: colour("--muted"), grid: { stroke: colour("--edge"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
@@ -65,7 +67,7 @@ function lineChart(container, history, fields) {
       hooks: { setCursor: [(plot) => tell(plot.cursor.idx)] },
       scales: { x: { range: [history.from, history.to] }, y: { range: (_plot, low, high) => padded(low, high) } },
       axes: [
-        { ...axis, values: (_plot, ticks) => ticks.map(timeOfDay), space: 60, size: 28 },
+        { ...axis, values: (_plot, ticks) => ticks.map(history.bucket_s ? day : timeOfDay), space: 60, size: 28 },
         { ...axis, space: 26, values: (_plot, ticks) => ticks.map((tick) => number(tick)), size: (_plot, values) => 16 + 7 * Math.max(3, ...(values ?? []).map((v) => v.length)) },
       ],
       series: [
@@ -74,12 +76,16 @@ function lineChart(container, history, fields) {
           stroke: colour(LINES[place % LINES.length]),
           width: 1.6,
           dash: place === 1 ? [5, 3] : undefined,
-          spanGaps: true,
-          points: { show: history.at.length < 60, size: 5 },
+          spanGaps: !history.bucket_s,
+          ...(field.bars
+            ? { paths: uPlot.paths.bars({ size: [0.8, 40], align: 1 }), fill: colour(LINES[place]), points: { show: false } }
+            : { points: { show: history.at.length < 60, size: 5 } }),
         })),
+        ...band.map(() => ({ stroke: "transparent", points: { show: false } })),
       ],
+      bands: band.length ? [{ series: [3, 2], fill: colour("--band") }] : [],
     },
-    [history.at, ...fields.map((field) => field.values)],
+    [history.at, ...fields.map((field) => field.values), ...band],
     body,
   );
 }
@@ -125,7 +131,7 @@ function spans(history, values) {
     if (value === null) return;
     if (value && start === null) start = history.at[i];
     if (!value && start !== null) { found.push([start, history.at[i]]); start = null; }
-    last = history.at[i];
+    last = history.at[i] + (history.bucket_s ?? 0);
   });
   if (start !== null) found.push([start, last]);
   return found;

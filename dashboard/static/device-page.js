@@ -10,24 +10,32 @@ const device = document.getElementById("device");
 const charts = document.getElementById("charts");
 const isMobile = "mobile" in device.dataset;
 
-const answer = await fetch(`/api/devices/${device.dataset.deviceNo}/history`).catch(() => null);
-const history = answer?.ok ? await answer.json() : null;
+let redraw = () => {};
+document.addEventListener("theme", () => redraw());
+let width = charts.clientWidth;
+new ResizeObserver(() => {
+  if (Math.abs(charts.clientWidth - width) < 20) return;
+  width = charts.clientWidth;
+  redraw();
+}).observe(charts);
 
-if (history === null) say(charts, _("The history could not be read. Load the page again."));
-else if (history.fields.every((field) => field.unit === "°")) say(charts, _("Nothing was heard in the last 24 hours."));
-else {
-  const redraw = drawCharts(charts, history);
-  document.addEventListener("theme", redraw);
-  let width = charts.clientWidth;
-  new ResizeObserver(() => {
-    if (Math.abs(charts.clientWidth - width) < 20) return;
-    width = charts.clientWidth;
-    redraw();
-  }).observe(charts);
+const buttons = [...document.querySelectorAll("[data-span]")];
+for (const button of buttons) button.addEventListener("click", () => show(button.dataset.span));
+drawPlace(await show("day"));
+
+/** Draw what was said in a span of time; returns it, null when it could not be read. */
+async function show(span) {
+  for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.span === span));
+  const answer = await fetch(`/api/devices/${device.dataset.deviceNo}/history?span=${span}`).catch(() => null);
+  const history = answer?.ok ? await answer.json() : null;
+  redraw = () => {};
+  if (history === null) say(charts, _("The history could not be read. Load the page again."));
+  else if (history.fields.every((field) => field.unit === "°")) say(charts, _("Nothing was heard in this time."));
+  else redraw = drawCharts(charts, history);
+  return history;
 }
-drawPlace();
 
-function drawPlace() {
+function drawPlace(history) {
   const frame = document.getElementById("small-map");
   const track = isMobile && history ? trackOf(history) : [];
   const place = track.at(-1) ?? (device.dataset.lat ? [Number(device.dataset.lon), Number(device.dataset.lat)] : null);

@@ -26,11 +26,13 @@ const clockTimes = new Intl.DateTimeFormat(locale, { timeZone, hour: "2-digit", 
 export const clockTime = (us) => clockTimes.format(us / 1000);
 
 const dayTimes = new Intl.DateTimeFormat(locale, { timeZone, day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const days = new Intl.DateTimeFormat(locale, { timeZone, day: "numeric", month: "short" });
 const times = new Intl.DateTimeFormat(locale, { timeZone, hour: "2-digit", minute: "2-digit" });
 
 /** Time of day of something less than a day ago, with its day when it is older. */
 export const since = (us, nowUs) => (nowUs - us < 86_400e6 ? times : dayTimes).format(us / 1000);
 export const timeOfDay = (s) => times.format(s * 1000);
+export const day = (s) => days.format(s * 1000);
 export const dayAndTime = (s) => dayTimes.format(s * 1000);
 
 /** How long, in its largest unit: 43 min, 2 h, 3 d. */

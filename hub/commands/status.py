@@ -138,6 +138,7 @@ def _numbers(health: Health, words: Words) -> Table:
         open_ = ", ".join(f"P{priority} {words.number(count)}" for priority, count in stored.open_incidents.items())
         table.add_row("open incidents", open_)
         table.add_row("devices to commission", words.number(stored.to_commission))
+        table.add_row("rollups behind", seconds(stored.rollups_behind_s, words))
         table.add_row("database", size(stored.size_bytes, words))
         table.add_row("ahead of the database's clock", seconds(stored.clock_ahead_s, words))
     table.add_row("free on the disk", size(health.files.disk_free_bytes, words))

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from zoneinfo import ZoneInfo
 
 from hub.commands.stopping import run_until_signal
 from hub.secrets import Secrets, database_url, mqtt_url
@@ -30,6 +31,8 @@ def run(settings: Settings) -> None:
                 clock=clock,
                 live=Live(BrokerAddress.parse(mqtt_url(settings, secrets)), clock),
                 city=await load_city(url),
+                zone=ZoneInfo(settings.timezone),
+                keep=settings.keep,
             )
             await worker.run(stopping)
 

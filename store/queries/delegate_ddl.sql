@@ -91,7 +91,8 @@ BEGIN
 END
 $$
 
--- One device's readings by buckets of a width, which is raised where it would make more than 10,000 of them.
+-- One device's readings by buckets of a width, which is raised where it would make more than 10,000 of them. Wide ones
+-- are made of the rollups, of which only those are taken that lie in the contract's days as a whole.
 -- name: points
 CREATE FUNCTION {points} (device integer, since timestamptz, until timestamptz, width interval)
 RETURNS TABLE (ts timestamptz, readings bigint, {typed})
@@ -110,16 +111,30 @@ BEGIN
         RETURN;
     END IF;
     wide := greatest(width, (finish - first) / 10000, interval '1 second');
-    IF NOT s.is_daily THEN
+    IF s.is_daily THEN
+        RETURN QUERY
+            SELECT time_bucket(wide, r.ts), count(*), {thinned}
+            FROM {readings} (ARRAY[s.device_no], first, finish, NULL, NULL, 50000) r
+            GROUP BY 1 ORDER BY 1;
+    ELSIF {is_mobile} OR wide < interval '15 minutes' THEN
         RETURN QUERY
             SELECT time_bucket(wide, r.ts), count(*), {thinned}
             FROM {table} r
             WHERE r.device_no = s.device_no AND r.ts >= first AND r.ts < finish
             GROUP BY 1 ORDER BY 1;
+    ELSIF wide < interval '1 hour' THEN
+        RETURN QUERY
+            SELECT time_bucket(wide, r.ts), sum(r.readings), {rolled}
+            FROM {quarters} r
+            WHERE r.device_no = s.device_no AND r.ts >= time_bucket(interval '15 minutes', first) AND r.ts < finish
+              AND r.ts >= s.from_ts AND r.ts + interval '15 minutes' <= s.until_ts
+            GROUP BY 1 ORDER BY 1;
     ELSE
         RETURN QUERY
-            SELECT time_bucket(wide, r.ts), count(*), {thinned}
-            FROM {readings} (ARRAY[s.device_no], first, finish, NULL, NULL, 50000) r
+            SELECT time_bucket(wide, r.ts), sum(r.readings), {rolled}
+            FROM {hours} r
+            WHERE r.device_no = s.device_no AND r.ts >= time_bucket(interval '1 hour', first) AND r.ts < finish
+              AND r.ts >= s.from_ts AND r.ts + interval '1 hour' <= s.until_ts
             GROUP BY 1 ORDER BY 1;
     END IF;
 END

@@ -14,6 +14,7 @@ SELECT priority, count(*) FROM incident WHERE state <> 'closed' GROUP BY priorit
 SELECT (SELECT count(*) FROM device WHERE commissioned_at IS NULL) AS to_commission,
        (SELECT count(*) FROM notification WHERE sent_at IS NULL AND failed_at IS NULL AND due_at < %(overdue)s)
            AS notifications_overdue,
+       (SELECT min(since) FROM rollup_due) AS rollups_since,
        pg_database_size(current_database()) AS size_bytes
 
 -- name: clock

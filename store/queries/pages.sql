@@ -30,14 +30,20 @@ SELECT count(*) FROM device WHERE parent_no = %(device_no)s
 SELECT ts, code, detail, time_flagged FROM event WHERE device_no = %(device_no)s AND ts >= %(since)s
 ORDER BY ts DESC LIMIT %(limit)s
 
--- name: last_readings
-SELECT ts, received_at, time_flagged, {columns} FROM {table} WHERE device_no = %(device_no)s
-ORDER BY ts DESC LIMIT %(limit)s
+-- name: last_reading
+SELECT {columns} FROM {table} WHERE device_no = %(device_no)s ORDER BY ts DESC LIMIT 1
+
+-- name: last_values
+SELECT {columns} FROM {table} WHERE device_no = %(device_no)s
 
 -- name: history
 SELECT max(ts) AS at, {columns} FROM {table}
 WHERE device_no = %(device_no)s AND ts >= %(since)s AND ts <= %(until)s
 GROUP BY time_bucket(%(width)s, ts) ORDER BY 1
+
+-- name: rolled_history
+SELECT ts AS at, {columns} FROM {table}
+WHERE device_no = %(device_no)s AND ts >= %(since)s AND ts <= %(until)s ORDER BY ts
 
 -- name: log_position_access
 INSERT INTO position_access (at, login, device_no, from_ts, to_ts)

@@ -10,6 +10,9 @@ DELETE FROM rollup_due WHERE due_no IN (
 -- name: remember
 INSERT INTO rollup_due (kind, devices, quarters, since) VALUES (%(kind)s, %(devices)s, %(quarters)s, %(now)s)
 
+-- name: has_table
+SELECT to_regclass(%(table)s) IS NOT NULL AS has_table
+
 -- name: remember_all
 -- What was stored before there were rollups.
 INSERT INTO rollup_due (kind, devices, quarters, since)
@@ -103,6 +106,3 @@ JOIN {buckets} b ON b.device_no = d.device_no AND b.ts = to_timestamp(k.start * 
     AND b.ts >= %(since)s::timestamptz AND b.ts < %(until)s::timestamptz
 GROUP BY 1, 2, 3
 ON CONFLICT (commune, type, ts) DO UPDATE SET devices = excluded.devices, readings = excluded.readings{updates}
-
--- name: due
-SELECT count(*) AS batches, min(since) AS since FROM rollup_due

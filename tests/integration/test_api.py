@@ -20,7 +20,7 @@ from store.contracts import add_key, revoke_key
 from store.database import connect
 from tests import contracts as city_of
 from tests.contracts import AFTER, BEFORE, CANARY, EVERYTHING, INSIDE, LAMPS, PERSONAL, SINCE, UNTIL, City
-from tests.database import fetch, one
+from tests.database import fetch, one, rolled_up
 
 LAMP, METER, VEHICLE = "street_lighting", "water_meter", "fleet_vehicle"
 SPAN = {"from": BEFORE.isoformat(), "to": AFTER.isoformat()}
@@ -209,6 +209,7 @@ async def test_points_are_at_most_so_many(lamps: httpx.AsyncClient, city: City, 
             " generate_series(%s::timestamptz, %s::timestamptz, interval '30 minutes') ts",
             [number, SINCE, UNTIL - timedelta(seconds=1)],
         )
+        await rolled_up(conn)
         await conn.commit()
     told = await good(lamps, "/readings", device_no=number, points=points, fields="power_w", **SPAN)
     assert 1 <= len(told["points"]) <= points

@@ -27,6 +27,7 @@ from hub.settings import BrokerAddress, Settings
 from store.database import connect
 from store.people import ensure_person
 from tests.conftest import free_port
+from tests.database import rolled_up
 
 LOGIN, PASSWORD = "operator", "a password of the test"
 OPEN_TO_ALL = {"/login", "/healthz", "/static/{version}/{name:path}", "/logout", "/api/v1/openapi.json"}
@@ -90,6 +91,7 @@ async def city(database_url: str) -> dict[str, int]:
             "INSERT INTO incident_change (incident_no, at, change, reason) VALUES (%s, now(), 'opened', 'because')",
             [INCIDENT],
         )
+        await rolled_up(conn)
         await conn.commit()
     return numbers
 
@@ -245,6 +247,30 @@ async def test_a_day_of_readings_is_thinned_to_a_thousand_points(
     assert set(fields) == {"current_a", "breaker_tripped"}
     assert all(6 <= value <= 8 for value in fields["current_a"]["values"])
     assert fields["breaker_tripped"]["values"][-1] is True and fields["breaker_tripped"]["values"][0] is False
+
+
+@pytest.mark.parametrize(("span", "bucket_s"), [("week", 900), ("month", 3600), ("year", 86_400)])
+async def test_a_longer_history_is_drawn_from_the_rollups(
+    operator: httpx.AsyncClient, city: dict[str, int], span: str, bucket_s: int
+) -> None:
+    history = (await operator.get(f"/api/devices/{city[FEEDER]}/history?span={span}")).json()
+    assert history["bucket_s"] == bucket_s
+    assert history["at"] == sorted(history["at"])
+    fields = {field["name"]: field for field in history["fields"]}
+    assert set(fields) == {"current_a", "breaker_tripped"}
+    current = fields["current_a"]
+    assert not current["bars"]
+    lines = (current[name] for name in ("low", "values", "high"))
+    assert all(low <= mean <= high for low, mean, high in zip(*lines, strict=True))
+    bus = (await operator.get(f"/api/devices/{city[BUS]}/history?span={span}")).json()
+    assert {"lat", "lon"}.isdisjoint(field["name"] for field in bus["fields"])
+    assert (await operator.get(f"/api/devices/{city[FEEDER]}/history?span=decade")).status_code == 422
+
+
+async def test_the_last_value_of_each_field_is_shown_with_its_time(
+    operator: httpx.AsyncClient, city: dict[str, int]
+) -> None:
+    assert "12,5 m³" in (await operator.get(f"/devices/{city[STRANGER]}")).text
 
 
 async def test_who_looks_at_a_vehicle_s_positions_is_logged(

@@ -17,7 +17,7 @@ from store.quarantine import readable
 LOG = LogFiles("a", head=50_000, size_bytes=10, still_s=0.1)
 FILES = Files({"log": LOG, "transitions": LOG}, checkpoint_s=20.0, disk_free_bytes=90, disk_bytes=100, last_errors=())
 STORE = Reader("store", 50_000, 50_000, 0, 0.5, 100.0, False, 0, 0)
-STORED = Stored((STORE,), (), {1: 0, 2: 0, 3: 0}, 0, 0, 10, 0.01)
+STORED = Stored((STORE,), (), {1: 0, 2: 0, 3: 0}, 0, 0, 10, 0.0, 0.01)
 WELL = Health(datetime.now(UTC), Clock(), 0.0, FILES, {"log": 100.0, "transitions": 0.0}, STORED, True)
 
 
