@@ -4,6 +4,8 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from hub.cli import app
-from hub.settings import Settings, Source
+from hub.settings import Keep, Settings, Source
 
 ROOT = Path(__file__).parents[2]
 DOCS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -121,8 +123,8 @@ def test_settings_that_are_named_exist(page):
 
 
 def shown(default: object) -> str:
-    """A default as the table shows it: empty for none."""
-    if default in (None, ()) or repr(default) == "PydanticUndefined":
+    """A default as the table shows it: empty for none, or where a section of its own shows it."""
+    if default in (None, ()) or repr(default) == "PydanticUndefined" or isinstance(default, Keep):
         return ""
     return json.dumps(default) if isinstance(default, bool) else str(default)
 
@@ -130,6 +132,11 @@ def shown(default: object) -> str:
 def test_every_setting_is_documented_with_its_default():
     wanted = {f"BEFFROI_{name.upper()}": shown(field.default) for name, field in Settings.model_fields.items()}
     assert rows(OPERATING, "setting") == wanted
+
+
+def test_how_long_history_is_kept_is_documented():
+    (block,) = re.findall(r"^    \[keep\]\n(?:    .+\n)+", OPERATING.read_text(encoding="utf-8"), re.MULTILINE)
+    assert tomllib.loads(textwrap.dedent(block))["keep"] == Keep().model_dump()
 
 
 def test_every_key_of_a_source_is_documented_with_its_default():
