@@ -81,7 +81,7 @@ async def play_again_and_again(url: str, file: Path, clock: Clock, stopping: asy
     """Play a recording until told to stop, also when the broker goes away in between."""
     while not stopping.is_set():
         try:
-            await replay.run(url, file, clock=clock, repeat=True, stop=stopping, console=None)
+            await replay.run(url, file, clock=clock, repeat=True, stop=stopping)
         except BrokerUnavailable as error:
             logger.warning("the recording waits for the broker", file=str(file), why=str(error))
             await asyncio.sleep(2)

@@ -200,7 +200,7 @@ async def test_a_bus_is_replayed_now_marked_and_otherwise_unchanged(broker: Embe
     async with ear(broker, "/hfp/#") as listening:
         done = await play(broker, DATA / "hsl-hfp.dump", speed=200)
         await listening.wait_for(445)
-    assert done == Replayed(445, ())
+    assert done == Replayed(published=445)
     assert 2 < time.time() - begin < 30, "eight minutes at 200 times the pace are about two and a half seconds"
     assert all(("beffroi-replay", "1") in (m.properties.UserProperty if m.properties else []) for m in listening.heard)
     for message, line in zip(listening.heard, lines, strict=True):
@@ -247,7 +247,7 @@ async def test_bad_lines_are_named_and_the_rest_is_played(broker: Embedded, tmp_
     mixed.write_text('{"id": "1", "total_m3": 1}\n{"id": "2"\n{"id": "3", "total_m3": 3}\n')
     screen = quiet()
     done = await replay(broker.simulator_url, mixed, speed=100, console=screen)
-    assert (done.published, [line.number for line in done.bad]) == (2, [2])
+    assert (done.published, done.bad, done.is_good) == (2, 1, False)
     assert "mixed.jsonl, line 2: the payload is no JSON object" in screen.file.getvalue()  # type: ignore[attr-defined]
 
 
