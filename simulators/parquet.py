@@ -121,7 +121,7 @@ def _times_us(table: pa.Table) -> NDArray[np.int64]:
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
-    """Numbers with the digits that they were stored with: a float32 of 0.1 read as 0.10000000149 may be out of range."""
+    """Numbers with the digits that they were stored with: a float32 of 0.1 as 0.10000000149 may be out of range."""
     if column.type != pa.float32():
         return list(column.to_pylist())
     numbers = column.to_numpy()

@@ -61,8 +61,10 @@ class RecordFile:
             raise BadFile(f"{path} is there already; take another name, or --force to replace it") from error
         except OSError as error:
             raise BadFile(f"{path} cannot be written: {error.strerror}") from error
-        packed = gzip.GzipFile(fileobj=self._raw, mode="wb", compresslevel=COMPRESSION, filename="")
-        self._file: IO[bytes] = cast(IO[bytes], packed) if path.suffix == ".gz" else self._raw
+        self._file: IO[bytes] = self._raw
+        if path.suffix == ".gz":
+            packed = gzip.GzipFile(fileobj=self._raw, mode="wb", compresslevel=COMPRESSION, filename="")
+            self._file = cast(IO[bytes], packed)
 
     def write(self, lines: Sequence[bytes]) -> None:
         """Append lines and return once they are on the disk."""

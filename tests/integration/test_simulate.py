@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +23,7 @@ from simulators.city import make_city
 from simulators.replay import Replayed
 from simulators.replay import run as replay
 from simulators.simulate import run as simulate
+from tests.wire import Wire
 
 DIJON = Path("simulators/cities/dijon")
 DATA = Path("tests/data")
@@ -124,54 +125,9 @@ async def test_who_subscribes_later_finds_the_cabinets_online(broker: Embedded) 
     assert json.loads(bytes(message.payload))["online"] is True
 
 
-class Wire:
-    """A way to the broker that can swallow what is sent, and break."""
-
-    def __init__(self, broker: Embedded) -> None:
-        parts = urlsplit(broker.simulator_url)
-        self._far = (parts.hostname or "", parts.port or 1883)
-        self._user = parts.netloc.split("@")[0]
-        self._open: list[asyncio.StreamWriter] = []
-        self._is_dead = False
-
-    async def __aenter__(self) -> str:
-        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
-        port: int = self._server.sockets[0].getsockname()[1]
-        return f"mqtt://{self._user}@127.0.0.1:{port}"
-
-    async def __aexit__(self, *_: object) -> None:
-        self.cut()
-        self._server.close()
-
-    async def lose(self, seconds: float) -> None:
-        """Nothing arrives any more; then the connection is reset."""
-        self._is_dead = True
-        await asyncio.sleep(seconds)
-        self.cut()
-        self._is_dead = False
-
-    def cut(self) -> None:
-        for end in self._open:
-            end.transport.abort()
-        self._open.clear()
-
-    async def _carry(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
-        far_in, far_out = await asyncio.open_connection(*self._far)
-        self._open += [near_out, far_out]
-        with suppress(ConnectionError):
-            await asyncio.gather(self._copy(near_in, far_out), self._copy(far_in, near_out))
-
-    async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        while data := await source.read(65536):
-            if not self._is_dead:
-                target.write(data)
-                await target.drain()
-        target.close()
-
-
 async def test_a_broker_that_goes_away_costs_no_reading(broker: Embedded) -> None:
     stop, now_us = asyncio.Event(), time.time_ns() // 1000
-    wire = Wire(broker)
+    wire = Wire(broker.simulator_url)
     async with ear(broker, "city/+/street_lighting/+/batch") as listening, wire as url:
         running = asyncio.create_task(
             simulate(url, Clock(now_us, now_us, 60), city_dir=DIJON, scale=0.01, seed=5, stop=stop)
