@@ -20,6 +20,7 @@ accounts_app = typer.Typer(no_args_is_help=True, help="Accounts on the broker.")
 grafana_app = typer.Typer(no_args_is_help=True, help="Dashboards of Grafana, made of the declarations.")
 contracts_app = typer.Typer(no_args_is_help=True, help="Contracts of delegated providers.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys of contracts.")
+rules_app = typer.Typer(no_args_is_help=True, help="The rules that watch over devices.")
 quarantine_app = typer.Typer(no_args_is_help=True, help="What could not be stored.")
 log_app = typer.Typer(no_args_is_help=True, help="The log of raw messages.")
 app.add_typer(devices_app, name="devices")
@@ -27,6 +28,7 @@ app.add_typer(accounts_app, name="accounts")
 app.add_typer(grafana_app, name="grafana")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(keys_app, name="keys")
+app.add_typer(rules_app, name="rules")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(log_app, name="log")
 
@@ -172,6 +174,28 @@ def replay(
 def import_devices(file: Annotated[Path, typer.Argument(help="YAML or CSV, told by its ending.")]) -> None:
     """Add or change devices from a file. Good rows go in; bad ones are named, and the exit code is 1."""
     raise typer.Exit(min(command("devices").import_file(read_settings(), file), 1))
+
+
+@devices_app.command("export")
+def export_devices(
+    file: Annotated[Path, typer.Argument(help="YAML or CSV, told by its ending; - writes CSV to the terminal.")] = Path(
+        "-"
+    ),
+    kind: Annotated[str | None, typer.Option(help="One kind alone.")] = None,
+    commune: Annotated[str | None, typer.Option(help="One commune alone.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write the declared devices to a file that `beffroi devices import` reads back."""
+    command("devices").export_file(read_settings(), file, kind=kind, commune=commune, force=force)
+
+
+@rules_app.command("list")
+def list_rules(
+    kind: Annotated[str | None, typer.Option(help="One kind alone.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One rule per line, for programs.")] = False,
+) -> None:
+    """Every rule: what it watches, how urgent it is, its hold and thresholds, and where they come from."""
+    command("rules").list_rules(kind, as_json=as_json)
 
 
 @accounts_app.command("add")

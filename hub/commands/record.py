@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.status import Status
 
-from hub.commands.simulate import hub_clock
+from hub.commands.clock import hub_clock
 from hub.errors import BadSetting
 from hub.secrets import Secrets, mqtt_url
 from hub.settings import Settings

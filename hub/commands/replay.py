@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hub.commands.simulate import hub_clock
+from hub.commands.clock import hub_clock
 from hub.commands.stopping import run_until_signal
 from hub.secrets import Secrets, mqtt_url
 from hub.settings import Settings
