@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from hub import journal
+from hub.clock import FASTEST
 from hub.errors import BadSetting, BeffroiError
 from hub.settings import Settings
 
@@ -82,7 +83,7 @@ def _first_fault(error: ValidationError) -> str:
 @app.command()
 def up(
     simulate: Annotated[bool, typer.Option(help="Run the simulated city too.")] = True,
-    speed: Annotated[float, typer.Option(help="Hub time per real time.", min=1, max=1000)] = 1.0,
+    speed: Annotated[float, typer.Option(help="Hub time per real time.", min=1, max=FASTEST)] = 1.0,
 ) -> None:
     """Set everything up and run the whole hub until Ctrl-C."""
     importlib.import_module("hub.up").up(read_settings(), simulate=simulate, speed=speed)

@@ -117,6 +117,7 @@ async def run(
                 raise
             log.warning("broker away, trying again", reason=str(error))
             await _wait(stop, RETRY_S)
+    log.info("the city falls silent", hub_time=source.hub_time, published=source.outbox.published)
 
 
 class _Truth:
