@@ -1,10 +1,12 @@
 """The whole simulated city at its real reporting periods, hub time as fast as it goes: how fast is that?
 
-Simulator, broker, intake, worker, tele-alert and database share this machine. The clock asks for more than they can do; what was
-simulated, over the time until its last row is committed, is the speed that was reached.
+Simulator, broker, intake, worker, tele-alert and database share this machine. The clock asks for more than they can do;
+what was simulated, over the time until its last row is committed, is the speed that was reached. CPU seconds for each
+hour of the city tell what a machine with nothing else to do could reach.
 """
 
 import asyncio
+import os
 import re
 import signal
 import sys
@@ -14,9 +16,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.end_to_end import cpu_s
+from devices.export import YamlLines
 from hub.clock import FASTEST, Clock, to_us
-from hub.runtime.servers import embedded
-from store.database import connect
+from hub.runtime.process import Process
+from hub.runtime.servers import Embedded, embedded
+from simulators.city import make_city
+from store.database import Connection, connect
 from store.migrate import migrate
 from tests.conftest import hub_settings
 from tests.processes import Processes, eventually
@@ -40,22 +45,19 @@ async def measure(name: str, start: datetime, speed: float) -> None:
             with Processes(home, servers.database_url, servers.mqtt_url, {"BEFFROI_CLOCK": str(clock)}) as hub:
                 hub.start("intake", "worker", "telealert")
                 await hub.hears()
-                await one_run(name, hub, servers.database_url, servers.simulator_url, clock)
+                await one_run(name, hub, servers, clock)
 
 
 def city_file(folder: Path) -> Path:
     """The whole city as `devices import` reads it."""
-    from devices.export import YamlLines
-    from simulators.city import make_city
-
     lines, path = YamlLines(), folder / "city.yaml"
     path.write_text("".join(map(lines.line, make_city(Path("simulators/cities/dijon")).devices())))
     return path
 
 
-async def one_run(name: str, hub: Processes, database_url: str, url: str, clock: Clock) -> None:
-    city = Processes(hub.home, database_url, url, hub.more)
-    async with connect(database_url, autocommit=True) as connection:
+async def one_run(name: str, hub: Processes, servers: Embedded, clock: Clock) -> None:
+    city = Processes(hub.home, servers.database_url, servers.simulator_url, hub.more)
+    async with connect(servers.database_url, autocommit=True) as connection:
 
         async def read() -> tuple[int, int]:
             """Messages and readings that are committed."""
@@ -63,7 +65,7 @@ async def one_run(name: str, hub: Processes, database_url: str, url: str, clock:
             row = await (await connection.execute(query)).fetchone()
             return (row["messages"], row["readings"]) if row else (0, 0)
 
-        before, cpu_before = await read(), cpu_s(hub)
+        before, cpu_before = await read(), cpu_s(hub) | servers_cpu_s(servers)
         from_us, began = clock.now_us(), time.perf_counter()
         city.start("simulate")
         await asyncio.sleep(RUN_S)
@@ -75,21 +77,44 @@ async def one_run(name: str, hub: Processes, database_url: str, url: str, clock:
         published = int(said[2])
         done = await eventually(read, lambda now: now[0] >= before[0] + published, timeout_s=300)
         took = time.perf_counter() - began
-        cpu = {**{n: s - cpu_before[n] for n, s in cpu_s(hub).items()}, "simulate": simulator_s}
+        after = cpu_s(hub) | servers_cpu_s(servers)
         silences = await silent(connection)
-    simulated_s = (to_us(datetime.fromisoformat(said[1])) - from_us) / 1e6
-    shares = ", ".join(f"{n} {100 * s / took:.0f} %" for n, s in cpu.items())
-    readings = done[1] - before[1]
+    hours = (to_us(datetime.fromisoformat(said[1])) - from_us) / 3.6e9
+    cpu = {**{n: s - cpu_before[n] for n, s in after.items()}, "simulate": simulator_s}
+    shares = ", ".join(f"{n} {s / hours:.1f}" for n, s in cpu.items())
     sys.stdout.write(
-        f"{name:8} x{clock.speed:g} asked, x{simulated_s / took:,.0f} reached: {published / took:,.0f} messages/s,"
-        f" {readings / took:,.0f} readings/s, all committed after {took:.0f} s; {silences} silences; CPU {shares}\n"
+        f"{name:8} x{clock.speed:g} asked, x{hours * 3600 / took:,.0f} reached: {published / took:,.0f} messages/s,"
+        f" {(done[1] - before[1]) / took:,.0f} readings/s; {took - RUN_S:.0f} s to commit the rest;"
+        f" {silences} devices taken for silent\n"
+        f"{'':8} CPU s for an hour of the city: {sum(cpu.values()) / hours:.1f} ({shares})\n"
     )
 
 
-async def silent(connection: object) -> int:
-    """Devices that were taken for silent; nobody is, in a healthy city."""
-    query = "SELECT count(*) AS n FROM incident WHERE code LIKE '%%silent'"
-    return int((await (await connection.execute(query)).fetchone())["n"])  # type: ignore[attr-defined]
+def servers_cpu_s(servers: Embedded) -> dict[str, float]:
+    """CPU seconds of the broker and of the database, its helpers included."""
+    told = {"broker": servers.mosquitto, "database": servers.postgres}
+    return {name: tree_cpu_s(process) for name, process in told.items() if process}
+
+
+def tree_cpu_s(process: Process) -> float:
+    """CPU seconds of a process and its children, those that have ended too."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if path.parent.name == str(process.pid):
+            ticks += sum(map(int, fields[11:15]))
+        elif fields[1] == str(process.pid):
+            ticks += sum(map(int, fields[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+async def silent(connection: Connection) -> int:
+    """Devices that were taken for silent; in a healthy city none is."""
+    found = await (await connection.execute("SELECT count(*) AS n FROM incident WHERE code LIKE '%silent'")).fetchone()
+    return int(found["n"]) if found else 0
 
 
 def report(speed: float = FASTEST) -> None:

@@ -80,7 +80,7 @@ def _first_fault(error: ValidationError) -> str:
 # The hub and its processes
 
 
-@app.command()
+@app.command(epilog="Example: beffroi up --speed 60")
 def up(
     simulate: Annotated[bool, typer.Option(help="Run the simulated city too.")] = True,
     speed: Annotated[float, typer.Option(help="Hub time per real time.", min=1, max=FASTEST)] = 1.0,
@@ -89,31 +89,31 @@ def up(
     importlib.import_module("hub.up").up(read_settings(), simulate=simulate, speed=speed)
 
 
-@app.command()
+@app.command(epilog="Example: beffroi migrate")
 def migrate() -> None:
     """Bring the database to the present schema and make the operator's account."""
     command("migrate").run(read_settings())
 
 
-@app.command()
+@app.command(epilog="Example: beffroi intake")
 def intake() -> None:
     """Receive messages from the sources into the log."""
     command("intake").run(read_settings())
 
 
-@app.command()
+@app.command(epilog="Example: beffroi worker")
 def worker() -> None:
     """Evaluate the rules and store the readings."""
     command("worker").run(read_settings())
 
 
-@app.command()
+@app.command(epilog="Example: beffroi telealert")
 def telealert() -> None:
     """Turn transitions into incidents and notifications."""
     command("telealert").run(read_settings())
 
 
-@app.command()
+@app.command(epilog="Example: beffroi serve")
 def serve() -> None:
     """Serve the page."""
     command("serve").run(read_settings())
@@ -122,7 +122,7 @@ def serve() -> None:
 # Tools
 
 
-@app.command()
+@app.command(epilog="Example: beffroi simulate --fault feeder_trip@90s+40min --truth truth.jsonl")
 def simulate(
     seed: Annotated[int, typer.Option(help="The same seed and start give the same messages.")] = 1,
     scale: Annotated[float, typer.Option(help="Share of the city's devices, over 0 to 1.")] = 1.0,
@@ -139,7 +139,7 @@ def simulate(
     module.run(read_settings(), show)
 
 
-@app.command()
+@app.command(epilog="Example: beffroi record evening.jsonl.gz --topic 'city/+/street_lighting/#' --for 2h")
 def record(
     file: Annotated[Path, typer.Argument(help="The file to write; compressed when its name ends with .gz.")],
     topic: Annotated[
@@ -154,7 +154,7 @@ def record(
     raise typer.Exit(command("record").run(read_settings(), file, topics=topic or (), duration=duration, force=force))
 
 
-@app.command()
+@app.command(epilog="Example: beffroi replay evening.jsonl.gz --speed 60")
 def replay(
     file: Annotated[
         Path, typer.Argument(help="A record (plain or .gz), another recording, or readings exported as Parquet.")
@@ -171,13 +171,15 @@ def replay(
     raise typer.Exit(code)
 
 
-@devices_app.command("import")
+@devices_app.command("import", epilog="Example: beffroi devices import lamps.csv")
 def import_devices(file: Annotated[Path, typer.Argument(help="YAML or CSV, told by its ending.")]) -> None:
     """Add or change devices from a file. Good rows go in; bad ones are named, and the exit code is 1."""
     raise typer.Exit(min(command("devices").import_file(read_settings(), file), 1))
 
 
-@devices_app.command("export")
+@devices_app.command(
+    "export", epilog="Example: beffroi devices export lamps.csv --kind street_lighting --commune dijon"
+)
 def export_devices(
     file: Annotated[Path, typer.Argument(help="YAML or CSV, told by its ending; - writes CSV to the terminal.")] = Path(
         "-"
@@ -190,7 +192,7 @@ def export_devices(
     command("devices").export_file(read_settings(), file, kind=kind, commune=commune, force=force)
 
 
-@rules_app.command("list")
+@rules_app.command("list", epilog="Example: beffroi rules list --kind water_meter")
 def list_rules(
     kind: Annotated[str | None, typer.Option(help="One kind alone.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One rule per line, for programs.")] = False,
@@ -199,7 +201,7 @@ def list_rules(
     command("rules").list_rules(kind, as_json=as_json)
 
 
-@accounts_app.command("add")
+@accounts_app.command("add", epilog="Example: beffroi accounts add cabinet-17 city/dijon/street_lighting/A-DIJ-017")
 def add_account(
     name: Annotated[str, typer.Argument(help="The account's name.")],
     prefixes: Annotated[
@@ -213,13 +215,13 @@ def add_account(
     typer.echo(importlib.import_module("hub.runtime.mosquitto").add_account(settings, name, prefixes))
 
 
-@accounts_app.command("write")
+@accounts_app.command("write", epilog="Example: beffroi accounts write")
 def write_accounts() -> None:
     """Write what a Mosquitto in a container of its own reads: configuration, passwords and access list."""
     typer.echo(command("accounts").write(read_settings()))
 
 
-@grafana_app.command("push")
+@grafana_app.command("push", epilog="Example: beffroi grafana push --dry-run")
 def push_dashboards(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
 ) -> None:
@@ -227,13 +229,13 @@ def push_dashboards(
     command("grafana").push(read_settings(), dry_run=dry_run)
 
 
-@grafana_app.command("export")
+@grafana_app.command("export", epilog="Example: beffroi grafana export dashboards")
 def export_dashboards(folder: Annotated[Path, typer.Argument(help="Folder that Grafana provisions from.")]) -> None:
     """Write the dashboards as files."""
     command("grafana").export(read_settings(), folder)
 
 
-@grafana_app.command("role")
+@grafana_app.command("role", epilog="Example: beffroi grafana role")
 def prepare_grafana_role(
     password: Annotated[
         str | None,
@@ -244,19 +246,19 @@ def prepare_grafana_role(
     command("grafana").prepare_role(read_settings(), password)
 
 
-@contracts_app.command("import")
+@contracts_app.command("import", epilog="Example: beffroi contracts import contracts.yaml")
 def import_contracts(file: Annotated[Path, typer.Argument(help="YAML.")]) -> None:
     """Add or change contracts from a file, all or none."""
     command("contracts").import_file(read_settings(), file)
 
 
-@contracts_app.command("list")
+@contracts_app.command("list", epilog="Example: beffroi contracts list")
 def list_contracts() -> None:
     """Every contract, with what it covers."""
     command("contracts").list_contracts(read_settings())
 
 
-@contracts_app.command("accesses")
+@contracts_app.command("accesses", epilog="Example: beffroi contracts accesses water-2026 --limit 10")
 def list_accesses(
     contract: Annotated[str | None, typer.Argument(help="A contract's name; all when absent.")] = None,
     limit: Annotated[int, typer.Option(help="How many, the last first.", min=1, max=100_000)] = 50,
@@ -265,7 +267,9 @@ def list_accesses(
     command("contracts").list_accesses(read_settings(), contract, limit)
 
 
-@keys_app.command("add")
+@keys_app.command(
+    "add", epilog='Example: beffroi keys add water-2026 "Data team of the water company" --scope read --days 90'
+)
 def add_key(
     contract: Annotated[str, typer.Argument(help="The contract's name.")],
     holder: Annotated[str, typer.Argument(help="Who is given it.")],
@@ -276,25 +280,25 @@ def add_key(
     typer.echo(command("contracts").add_key(read_settings(), contract, holder, scope or (), days))
 
 
-@keys_app.command("list")
+@keys_app.command("list", epilog="Example: beffroi keys list")
 def list_keys() -> None:
     """Every API key, without its secret."""
     command("contracts").list_keys(read_settings())
 
 
-@keys_app.command("revoke")
+@keys_app.command("revoke", epilog="Example: beffroi keys revoke k3x9qm2a")
 def revoke_key(prefix: Annotated[str, typer.Argument(help="The eight characters after bfr_.")]) -> None:
     """Make a key useless, at once and for good."""
     command("contracts").revoke_key(read_settings(), prefix)
 
 
-@log_app.command("adopt")
+@log_app.command("adopt", epilog="Example: beffroi log adopt store")
 def adopt_log(reader: Annotated[str, typer.Argument(help="store or telealert.")]) -> None:
     """Make a reader go on in a new log; what it had not read of the old one is lost."""
     typer.echo(command("log").adopt_log(read_settings(), reader))
 
 
-@quarantine_app.command("list")
+@quarantine_app.command("list", epilog="Example: beffroi quarantine list --reason out_of_range --limit 5")
 def list_quarantine(
     reason: Annotated[str | None, typer.Option(help="One reason alone.")] = None,
     limit: Annotated[int, typer.Option(help="How many messages, the last first.", min=1, max=100_000)] = 20,
@@ -304,7 +308,7 @@ def list_quarantine(
     command("quarantine").list_quarantine(read_settings(), reason=reason, limit=limit, as_json=as_json)
 
 
-@app.command()
+@app.command(epilog="Example: beffroi status")
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
 ) -> None:

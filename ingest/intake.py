@@ -41,7 +41,7 @@ NAP_S = 0.002
 """Between batches while messages come: each then holds more of them, for one fsync."""
 LONGEST_PAUSE_S = 5.0
 ROLL_S = 600
-"""A segment is closed after ten minutes (of real time: it is the disk's matter), so that it can be trimmed: the raw log holds positions."""
+"""A segment is closed after ten minutes of real time, so that it can be trimmed: the raw log holds positions."""
 REPLAY_PROPERTY = ("beffroi-replay", "1")
 
 
