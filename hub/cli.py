@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from hub import journal
+from hub.clock import FASTEST
 from hub.errors import BadSetting, BeffroiError
 from hub.settings import Settings
 
@@ -20,6 +21,7 @@ accounts_app = typer.Typer(no_args_is_help=True, help="Accounts on the broker.")
 grafana_app = typer.Typer(no_args_is_help=True, help="Dashboards of Grafana, made of the declarations.")
 contracts_app = typer.Typer(no_args_is_help=True, help="Contracts of delegated providers.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys of contracts.")
+rules_app = typer.Typer(no_args_is_help=True, help="The rules that watch over devices.")
 quarantine_app = typer.Typer(no_args_is_help=True, help="What could not be stored.")
 log_app = typer.Typer(no_args_is_help=True, help="The log of raw messages.")
 app.add_typer(devices_app, name="devices")
@@ -27,6 +29,7 @@ app.add_typer(accounts_app, name="accounts")
 app.add_typer(grafana_app, name="grafana")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(keys_app, name="keys")
+app.add_typer(rules_app, name="rules")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(log_app, name="log")
 
@@ -77,40 +80,40 @@ def _first_fault(error: ValidationError) -> str:
 # The hub and its processes
 
 
-@app.command()
+@app.command(epilog="Example: beffroi up --speed 60")
 def up(
     simulate: Annotated[bool, typer.Option(help="Run the simulated city too.")] = True,
-    speed: Annotated[float, typer.Option(help="Hub time per real time.", min=1, max=60)] = 1.0,
+    speed: Annotated[float, typer.Option(help="Hub time per real time.", min=1, max=FASTEST)] = 1.0,
 ) -> None:
     """Set everything up and run the whole hub until Ctrl-C."""
     importlib.import_module("hub.up").up(read_settings(), simulate=simulate, speed=speed)
 
 
-@app.command()
+@app.command(epilog="Example: beffroi migrate")
 def migrate() -> None:
     """Bring the database to the present schema and make the operator's account."""
     command("migrate").run(read_settings())
 
 
-@app.command()
+@app.command(epilog="Example: beffroi intake")
 def intake() -> None:
     """Receive messages from the sources into the log."""
     command("intake").run(read_settings())
 
 
-@app.command()
+@app.command(epilog="Example: beffroi worker")
 def worker() -> None:
     """Evaluate the rules and store the readings."""
     command("worker").run(read_settings())
 
 
-@app.command()
+@app.command(epilog="Example: beffroi telealert")
 def telealert() -> None:
     """Turn transitions into incidents and notifications."""
     command("telealert").run(read_settings())
 
 
-@app.command()
+@app.command(epilog="Example: beffroi serve")
 def serve() -> None:
     """Serve the page."""
     command("serve").run(read_settings())
@@ -119,7 +122,7 @@ def serve() -> None:
 # Tools
 
 
-@app.command()
+@app.command(epilog="Example: beffroi simulate --fault feeder_trip@90s+40min --truth truth.jsonl")
 def simulate(
     seed: Annotated[int, typer.Option(help="The same seed and start give the same messages.")] = 1,
     scale: Annotated[float, typer.Option(help="Share of the city's devices, over 0 to 1.")] = 1.0,
@@ -136,25 +139,69 @@ def simulate(
     module.run(read_settings(), show)
 
 
-@app.command()
+@app.command(epilog="Example: beffroi record evening.jsonl.gz --topic 'city/+/street_lighting/#' --for 2h")
+def record(
+    file: Annotated[Path, typer.Argument(help="The file to write; compressed when its name ends with .gz.")],
+    topic: Annotated[
+        list[str] | None, typer.Option(help="Topic filter; may be repeated. What the hub listens to when absent.")
+    ] = None,
+    duration: Annotated[
+        str | None, typer.Option("--for", metavar="DURATION", help="End by itself after 20s, 5min, 1.5h or 2d.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write what passes on the broker, for `beffroi replay`. Exit code 1 when the record has a gap."""
+    raise typer.Exit(command("record").run(read_settings(), file, topics=topic or (), duration=duration, force=force))
+
+
+@app.command(epilog="Example: beffroi replay evening.jsonl.gz --speed 60")
 def replay(
-    file: Annotated[Path, typer.Argument(help="A recording.")],
-    speed: Annotated[float, typer.Option(help="How many times as fast as it was recorded.")] = 1.0,
+    file: Annotated[
+        Path, typer.Argument(help="A record (plain or .gz), another recording, or readings exported as Parquet.")
+    ],
+    speed: Annotated[float, typer.Option(help="How many times as fast as it was recorded, at most 1000.")] = 1.0,
     keep_time: Annotated[bool, typer.Option(help="Do not shift event times to now.")] = False,
     page: Annotated[bool, typer.Option(help="Let what is replayed call people.")] = False,
 ) -> None:
-    """Play a recording. It updates states and history, and calls nobody unless asked to."""
-    bad = command("replay").run(read_settings(), file, speed=speed, keep_time=keep_time, page=page)
-    raise typer.Exit(min(bad, 1))
+    """Play a recording: it updates states and history, and calls nobody unless asked to.
+
+    Exit code 1 when not all of it was played; every line that was left out is named.
+    """
+    code = command("replay").run(read_settings(), file, speed=speed, keep_time=keep_time, page=page)
+    raise typer.Exit(code)
 
 
-@devices_app.command("import")
+@devices_app.command("import", epilog="Example: beffroi devices import lamps.csv")
 def import_devices(file: Annotated[Path, typer.Argument(help="YAML or CSV, told by its ending.")]) -> None:
     """Add or change devices from a file. Good rows go in; bad ones are named, and the exit code is 1."""
     raise typer.Exit(min(command("devices").import_file(read_settings(), file), 1))
 
 
-@accounts_app.command("add")
+@devices_app.command(
+    "export", epilog="Example: beffroi devices export lamps.csv --kind street_lighting --commune dijon"
+)
+def export_devices(
+    file: Annotated[Path, typer.Argument(help="YAML or CSV, told by its ending; - writes CSV to the terminal.")] = Path(
+        "-"
+    ),
+    kind: Annotated[str | None, typer.Option(help="One kind alone.")] = None,
+    commune: Annotated[str | None, typer.Option(help="One commune alone.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write the declared devices to a file that `beffroi devices import` reads back."""
+    command("devices").export_file(read_settings(), file, kind=kind, commune=commune, force=force)
+
+
+@rules_app.command("list", epilog="Example: beffroi rules list --kind water_meter")
+def list_rules(
+    kind: Annotated[str | None, typer.Option(help="One kind alone.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One rule per line, for programs.")] = False,
+) -> None:
+    """Every rule: what it watches, how urgent it is, its hold and thresholds, and where they come from."""
+    command("rules").list_rules(kind, as_json=as_json)
+
+
+@accounts_app.command("add", epilog="Example: beffroi accounts add cabinet-17 city/dijon/street_lighting/A-DIJ-017")
 def add_account(
     name: Annotated[str, typer.Argument(help="The account's name.")],
     prefixes: Annotated[
@@ -168,13 +215,13 @@ def add_account(
     typer.echo(importlib.import_module("hub.runtime.mosquitto").add_account(settings, name, prefixes))
 
 
-@accounts_app.command("write")
+@accounts_app.command("write", epilog="Example: beffroi accounts write")
 def write_accounts() -> None:
     """Write what a Mosquitto in a container of its own reads: configuration, passwords and access list."""
     typer.echo(command("accounts").write(read_settings()))
 
 
-@grafana_app.command("push")
+@grafana_app.command("push", epilog="Example: beffroi grafana push --dry-run")
 def push_dashboards(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
 ) -> None:
@@ -182,13 +229,13 @@ def push_dashboards(
     command("grafana").push(read_settings(), dry_run=dry_run)
 
 
-@grafana_app.command("export")
+@grafana_app.command("export", epilog="Example: beffroi grafana export dashboards")
 def export_dashboards(folder: Annotated[Path, typer.Argument(help="Folder that Grafana provisions from.")]) -> None:
     """Write the dashboards as files."""
     command("grafana").export(read_settings(), folder)
 
 
-@grafana_app.command("role")
+@grafana_app.command("role", epilog="Example: beffroi grafana role")
 def prepare_grafana_role(
     password: Annotated[
         str | None,
@@ -199,19 +246,19 @@ def prepare_grafana_role(
     command("grafana").prepare_role(read_settings(), password)
 
 
-@contracts_app.command("import")
+@contracts_app.command("import", epilog="Example: beffroi contracts import contracts.yaml")
 def import_contracts(file: Annotated[Path, typer.Argument(help="YAML.")]) -> None:
     """Add or change contracts from a file, all or none."""
     command("contracts").import_file(read_settings(), file)
 
 
-@contracts_app.command("list")
+@contracts_app.command("list", epilog="Example: beffroi contracts list")
 def list_contracts() -> None:
     """Every contract, with what it covers."""
     command("contracts").list_contracts(read_settings())
 
 
-@contracts_app.command("accesses")
+@contracts_app.command("accesses", epilog="Example: beffroi contracts accesses water-2026 --limit 10")
 def list_accesses(
     contract: Annotated[str | None, typer.Argument(help="A contract's name; all when absent.")] = None,
     limit: Annotated[int, typer.Option(help="How many, the last first.", min=1, max=100_000)] = 50,
@@ -220,7 +267,9 @@ def list_accesses(
     command("contracts").list_accesses(read_settings(), contract, limit)
 
 
-@keys_app.command("add")
+@keys_app.command(
+    "add", epilog='Example: beffroi keys add water-2026 "Data team of the water company" --scope read --days 90'
+)
 def add_key(
     contract: Annotated[str, typer.Argument(help="The contract's name.")],
     holder: Annotated[str, typer.Argument(help="Who is given it.")],
@@ -231,25 +280,25 @@ def add_key(
     typer.echo(command("contracts").add_key(read_settings(), contract, holder, scope or (), days))
 
 
-@keys_app.command("list")
+@keys_app.command("list", epilog="Example: beffroi keys list")
 def list_keys() -> None:
     """Every API key, without its secret."""
     command("contracts").list_keys(read_settings())
 
 
-@keys_app.command("revoke")
+@keys_app.command("revoke", epilog="Example: beffroi keys revoke k3x9qm2a")
 def revoke_key(prefix: Annotated[str, typer.Argument(help="The eight characters after bfr_.")]) -> None:
     """Make a key useless, at once and for good."""
     command("contracts").revoke_key(read_settings(), prefix)
 
 
-@log_app.command("adopt")
+@log_app.command("adopt", epilog="Example: beffroi log adopt store")
 def adopt_log(reader: Annotated[str, typer.Argument(help="store or telealert.")]) -> None:
     """Make a reader go on in a new log; what it had not read of the old one is lost."""
     typer.echo(command("log").adopt_log(read_settings(), reader))
 
 
-@quarantine_app.command("list")
+@quarantine_app.command("list", epilog="Example: beffroi quarantine list --reason out_of_range --limit 5")
 def list_quarantine(
     reason: Annotated[str | None, typer.Option(help="One reason alone.")] = None,
     limit: Annotated[int, typer.Option(help="How many messages, the last first.", min=1, max=100_000)] = 20,
@@ -259,7 +308,7 @@ def list_quarantine(
     command("quarantine").list_quarantine(read_settings(), reason=reason, limit=limit, as_json=as_json)
 
 
-@app.command()
+@app.command(epilog="Example: beffroi status")
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
 ) -> None:

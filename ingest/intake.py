@@ -9,6 +9,7 @@ import random
 import select
 import ssl
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -40,7 +41,7 @@ NAP_S = 0.002
 """Between batches while messages come: each then holds more of them, for one fsync."""
 LONGEST_PAUSE_S = 5.0
 ROLL_S = 600
-"""A segment is closed after ten minutes, so that it can be trimmed: the raw log holds positions."""
+"""A segment is closed after ten minutes of real time, so that it can be trimmed: the raw log holds positions."""
 REPLAY_PROPERTY = ("beffroi-replay", "1")
 
 
@@ -78,12 +79,11 @@ def flags_of(message: mqtt.MQTTMessage) -> int:
 class Journal:
     """The log as the sources' threads write it: one batch at a time, and nothing lost when the disk refuses."""
 
-    def __init__(self, log: LogWriter, clock: Clock, stopping: threading.Event) -> None:
+    def __init__(self, log: LogWriter, stopping: threading.Event) -> None:
         self._log = log
-        self._clock = clock
         self._stopping = stopping
         self._lock = threading.Lock()
-        self._rolled_us = clock.now_us()
+        self._rolled_s = time.monotonic()
 
     def append(self, messages: Sequence[Message]) -> bool:
         """Make messages durable, however long it takes; False when told to stop before they were."""
@@ -102,9 +102,9 @@ class Journal:
     def roll_if_due(self) -> None:
         """Begin a new segment every ten minutes, also when nothing comes."""
         with self._lock:
-            if self._clock.now_us() - self._rolled_us > ROLL_S * 1_000_000:
+            if time.monotonic() - self._rolled_s > ROLL_S:
                 self._log.roll()
-                self._rolled_us = self._clock.now_us()
+                self._rolled_s = time.monotonic()
 
     def received_lately(self) -> dict[str, Recent]:
         """By source, what the log's end holds: a redelivery after a crash is known by it."""
@@ -265,7 +265,7 @@ def _tls(source: Source) -> ssl.SSLContext:
 
 def run(log: LogWriter, sources: Sequence[tuple[Source, str]], clock: Clock, stopping: threading.Event) -> None:
     """Receive from sources, each with its broker's URL, until `stopping` is set; the process's straight line."""
-    journal = Journal(log, clock, stopping)
+    journal = Journal(log, stopping)
     recent = journal.received_lately()
     identity = str(log.log_id)[:8]
     subscriptions = [

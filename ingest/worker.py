@@ -175,7 +175,7 @@ class Worker:
         return decode(messages, self.codecs.get, self.city.numbers)
 
     def evaluate(self, decoded: Decoded, *, timed: bool = True) -> list[Transition]:
-        now_us = self.clock.now_us()
+        now_us = self.clock.settled_us()
         told: list[Transition] = []
         for readings in (*decoded.readings, *decoded.withheld):
             board = self.city.boards[readings.kind.name]
@@ -183,7 +183,7 @@ class Worker:
         return told
 
     def tick(self) -> list[Transition]:
-        now_us = self.clock.now_us()
+        now_us = self.clock.settled_us()
         if not self.is_watching:
             logger.info("the rules are at the head of the log", offset=self.rules_offset)
         for board in self.city.boards.values():

@@ -8,19 +8,12 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from hub.clock import EPOCH, to_datetime, to_us
+from simulators import record
+from simulators.record import End, Gap, Recorded, Start
 
 MILLISECOND_US = 1000
 OLDEST_US = to_us(datetime(2000, 1, 1, tzinfo=UTC))
 """A time before this is the placeholder of a device without a clock, and is left alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """One message of a recording; `at_us` is when it was received, None when the recording does not tell."""
-
-    at_us: int | None
-    topic: str
-    payload: bytes
 
 
 Move = Callable[[int], int]
@@ -29,13 +22,11 @@ Move = Callable[[int], int]
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A format: how to know it, how to read a line (ValueError says why not), and where it keeps event times."""
+    """A format: how to know it, and how to read a line (ValueError says why not)."""
 
     name: str
     is_line: Callable[[bytes], bool]
-    parse: Callable[[bytes], Recorded]
-    shift: Callable[[bytes, Move, int], bytes]
-    """(payload, how event times move, now in microseconds) to payload, otherwise byte for byte the same."""
+    parse: Callable[[bytes], Recorded | Start | Gap | End]
 
 
 def recording_of(lines: Sequence[bytes]) -> Recording | None:
@@ -43,6 +34,41 @@ def recording_of(lines: Sequence[bytes]) -> Recording | None:
     votes = [(sum(map(recording.is_line, lines)), -place) for place, recording in enumerate(RECORDINGS)]
     best, place = max(votes)
     return RECORDINGS[-place] if best else None
+
+
+def shifted(topic: str, payload: bytes, move: Move, now_us: int) -> bytes:
+    """A payload with its event times moved, if its topic tells how it writes them; else byte for byte the same."""
+    for prefix, shift in _SHIFTS:
+        if topic.startswith(prefix):
+            return shift(payload, move, now_us)
+    return payload
+
+
+# The hub's own topics: `ts` in milliseconds or seconds since 1970, or RFC 3339
+
+_TS = re.compile(rb'(?<!\\)("ts"\s*:\s*)(?:(\d+)(\.\d+)?(?=[\s,}\]])|"([^"\\]*)")')
+_SECONDS_END = 100_000_000_000
+
+
+def _shift_native(payload: bytes, move: Move, now_us: int) -> bytes:
+    """Move every `ts`, as precise as it is written."""
+
+    def moved(match: re.Match[bytes]) -> bytes:
+        name, whole, decimals, text = match.groups()
+        try:
+            if text is not None:
+                old_us = _instant_us(text)
+                return name + b'"' + _rfc3339(move(old_us), like=text) + b'"' if old_us >= OLDEST_US else match[0]
+        except ValueError:
+            return match[0]
+        unit_us = MILLISECOND_US if int(whole) >= _SECONDS_END else 1_000_000
+        old_us = int(whole) * unit_us + round(float(decimals or 0) * unit_us)
+        if old_us < OLDEST_US:
+            return match[0]
+        new, places = move(old_us) / unit_us, len(decimals or b".") - 1
+        return name + (f"{new:.{places}f}" if places else str(round(new))).encode()
+
+    return _TS.sub(moved, payload)
 
 
 # Messages with time and topic: `2024-05-13T05:46:06.504754Z /hfp/v2/journey/ongoing/vp/bus/... {"VP":{...}}`
@@ -124,13 +150,15 @@ def _instant_us(text: bytes) -> int:
 
 
 def _rfc3339(us: int, like: bytes) -> bytes:
-    """A time with as many decimals as another."""
-    decimals = len(like.split(b".")[1].rstrip(b"Z")) if b"." in like else 0
+    """A time in UTC with as many decimals as another, at most six."""
+    decimals = min(len(re.split(rb"[Zz+-]", like.split(b".")[1])[0]), 6) if b"." in like else 0
     text = to_datetime(us).strftime("%Y-%m-%dT%H:%M:%S.%f")
     return f"{text[: 19 + decimals + (decimals > 0)]}Z".encode()
 
 
 RECORDINGS = (
-    Recording("hsl", lambda line: bool(_STAMPED.match(line)), _parse_stamped, _shift_hfp),
-    Recording("wmbusmeters", lambda line: line.startswith(b"{"), _parse_wmbusmeters, _shift_wmbusmeters),
+    Recording("record", record.is_line, record.parse),
+    Recording("hsl", lambda line: bool(_STAMPED.match(line)), _parse_stamped),
+    Recording("wmbusmeters", lambda line: line.startswith(b"{"), _parse_wmbusmeters),
 )
+_SHIFTS = (("city/", _shift_native), ("/hfp/", _shift_hfp), ("wmbusmeters/", _shift_wmbusmeters))

@@ -2,85 +2,48 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice
 from pathlib import Path
 
-import aiomqtt
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from hub.clock import SECOND_US, Clock
-from hub.errors import BadFile, BadSetting
-from simulators.broker import connected, while_connected
-from simulators.recordings import RECORDINGS, Recorded, Recording, recording_of
+from hub.errors import BadSetting
+from simulators.packets import Publish
+from simulators.publisher import Connection, Outbox, connected
+from simulators.record import Gap, Recorded
+from simulators.recordings import shifted
+from simulators.tape import BadLine, Tape, open_tape
 
-REPLAY_MARK = ("beffroi-replay", "1")
-"""MQTT 5 user property: this updates history and state, and pages nobody."""
 EVEN_GAP_US = SECOND_US
 """Between messages of a recording that tells no times."""
-SAMPLE_LINES = 20
 FASTEST = 1000.0
+READ_AT_ONCE = 1000
+SHOWN_LINES = 20
+"""So many bad lines are named; the rest is counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class BadLine:
-    """A line that was left out, and why."""
-
-    number: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Replayed:
     """What became of a recording."""
 
-    published: int
-    bad: tuple[BadLine, ...]
+    published: int = 0
+    """Accepted by the broker."""
+    bad: int = 0
+    """Lines that could not be read."""
+    refused: int = 0
+    """By the broker: the account may not publish there."""
+    commands: int = 0
+    """Left out: devices would obey."""
+    is_whole: bool = True
+    """False when it was stopped before its end."""
 
-
-@dataclass(frozen=True, slots=True)
-class Tape:
-    """A recording that was read: when each message is to be played, in microseconds from the first."""
-
-    recording: Recording
-    messages: tuple[Recorded, ...]
-    offset_us: tuple[int, ...]
-    bad: tuple[BadLine, ...]
-
-
-def read_tape(path: Path) -> Tape:
-    """Read a recording of any known format, told by its content; BadFile when it cannot be read or is none."""
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise BadFile(f"{path}: the recording cannot be read: {error.strerror}") from error
-    filled = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    recording = recording_of([line for _, line in filled[:SAMPLE_LINES]])
-    if recording is None:
-        names = " or ".join(known.name for known in RECORDINGS)
-        raise BadFile(f"{path}: no recording that can be replayed ({names}); see docs/simulating.md for the formats")
-    messages, bad = [], []
-    for number, line in filled:
-        try:
-            messages.append(recording.parse(line))
-        except ValueError as error:
-            bad.append(BadLine(number, str(error)))
-    return Tape(recording, tuple(messages), tuple(_offsets_us(messages)), tuple(bad))
-
-
-def _offsets_us(messages: list[Recorded]) -> Iterator[int]:
-    """Time from the first message to each; a step back in a recording is played without a pause."""
-    if messages:
-        offset = 0
-        yield offset
-        for before, after in pairwise(messages):
-            known = before.at_us is not None and after.at_us is not None
-            offset += max(0, (after.at_us or 0) - (before.at_us or 0)) if known else EVEN_GAP_US
-            yield offset
+    @property
+    def is_good(self) -> bool:
+        return self.is_whole and not self.bad and not self.refused
 
 
 async def run(
@@ -98,84 +61,152 @@ async def run(
     """Publish a recording's messages at the pace of their reception, `speed` times as fast on the hub's clock.
 
     Event times are moved to now, at the same pace as the messages, unless `keep_time`. Without `page` messages carry
-    the mark that keeps the hub from calling anybody. `repeat` starts over at the end until `stop` is set. Gives what
-    was published and which lines were not: a caller's exit code is 1 when any was bad. BadFile, BadSetting or
-    BrokerUnavailable.
+    the mark that keeps the hub from calling anybody. `repeat` starts over at the end until `stop` is set. BadFile,
+    BadSetting or BrokerUnavailable.
     """
     if not 0 < speed <= FASTEST:
         raise BadSetting(f"--speed {speed:g}: a recording is played at a speed over 0 and at most {FASTEST:g}")
-    tape = await asyncio.to_thread(read_tape, file)
+    tape = await asyncio.to_thread(open_tape, file)
     screen = console or Console(file=sys.stderr)
-    for line in tape.bad:
-        screen.print(f"{file}, line {line.number}: {line.reason}", style="yellow", markup=False, highlight=False)
-    player = _Player(tape, clock or Clock(), stop or asyncio.Event(), speed=speed, keep_time=keep_time, page=page)
+    stop = stop or asyncio.Event()
+    player = _Player(tape, clock or Clock(), stop, _Words(screen, file), speed, keep_time, page)
     async with connected(mqtt_url) as broker:
         with _progress(screen) as progress:
-            bar = progress.add_task(file.name, total=len(tape.messages))
-            await while_connected(
-                broker, player.play(broker, lambda done: progress.update(bar, completed=done), repeat)
-            )
-    return Replayed(player.published, tape.bad)
+            bar = progress.add_task(file.name, total=tape.length, messages=0)
+            player.show = lambda: progress.update(bar, completed=tape.place, messages=player.outbox.published)
+            while await player.play(broker) and repeat and not stop.is_set():
+                continue
+    done = player.done
+    done.published, done.refused = player.outbox.published, player.outbox.refused
+    player.words.end(done, player.outbox.first_refusal)
+    return done
 
 
 def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True)
+    told = TextColumn("{task.fields[messages]} messages")
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), told, TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 @dataclass(slots=True)
+class _Words:
+    """What is said to a person about a recording."""
+
+    screen: Console
+    file: Path
+    bad: int = 0
+
+    def bad_line(self, line: BadLine) -> None:
+        self.bad += 1
+        if self.bad <= SHOWN_LINES:
+            self._say(f"{self.file}, line {line.number}: {line.reason}")
+
+    def gap(self, gap: Gap) -> None:
+        self._say(f"{self.file}: the recorder heard nothing for {gap.gap_s:g} s ({gap.why})")
+
+    def end(self, done: Replayed, first_refusal: str | None) -> None:
+        if self.bad > SHOWN_LINES:
+            self._say(f"{self.file}: {self.bad - SHOWN_LINES} more lines could not be read")
+        if done.refused:
+            self._say(f"{self.file}: the broker refused {done.refused} messages, the first to {first_refusal}")
+        if done.commands:
+            self._say(f"{self.file}: {done.commands} commands to devices were left out")
+        if not done.is_whole:
+            self._say(f"{self.file}: stopped before its end, after {done.published} messages")
+
+    def _say(self, text: str) -> None:
+        self.screen.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
 class _Player:
     """A tape, how it is to be played, and how far it was."""
 
-    tape: Tape
-    clock: Clock
-    stop: asyncio.Event
-    speed: float
-    keep_time: bool
-    page: bool
-    published: int = 0
-    """Messages that the broker has acknowledged."""
+    def __init__(
+        self, tape: Tape, clock: Clock, stop: asyncio.Event, words: _Words, speed: float, keep_time: bool, page: bool
+    ) -> None:
+        self._tape, self._clock, self._stop = tape, clock, stop
+        self._speed, self._keep_time, self._page = speed, keep_time, page
+        self.words = words
+        self.done = Replayed()
+        self.outbox = Outbox()
+        self.show: Callable[[], None] = lambda: None
 
-    async def play(self, broker: aiomqtt.Client, show: Callable[[int], None], repeat: bool) -> None:
-        """Play the tape to its end, or over and over until `stop` is set."""
-        while self.tape.messages and not self.stop.is_set():
-            await self._play_once(broker, show)
-            if not repeat:
-                return
+    async def play(self, broker: Connection) -> bool:
+        """Play the tape once; was there anything to play?"""
+        items = self._tape.items()
+        pace = _Pace(self._clock.now_us(), self._speed)
+        found = False
+        while some := await asyncio.to_thread(list, islice(items, READ_AT_ONCE)):
+            for message in self._good(some):
+                found = True
+                planned_us = pace.planned_us(message.at_us)
+                if planned_us > self._clock.now_us():
+                    await broker.send(self.outbox)
+                    self.show()
+                    await self._wait_until(planned_us)
+                if self._stop.is_set():
+                    self.done.is_whole = False
+                    break
+                self.outbox.put((self._publish(message, planned_us),))
+            await broker.send(self.outbox)
+            self.show()
+            if self._stop.is_set():
+                break
+        await broker.settle(self.outbox)
+        return found
 
-    async def _play_once(self, broker: aiomqtt.Client, show: Callable[[int], None]) -> None:
-        marks = None if self.page else _marks()
-        start_us = self.clock.now_us()
-        for place, (message, offset_us) in enumerate(zip(self.tape.messages, self.tape.offset_us, strict=True), 1):
-            planned_us = start_us + int(offset_us / self.speed)
-            await self._wait_until(planned_us)
-            if self.stop.is_set():
-                return
-            await broker.publish(message.topic, self._payload(message, planned_us), qos=1, properties=marks)
-            self.published += 1
-            show(place)
+    def _good(self, items: Sequence[Recorded | Gap | BadLine]) -> Iterator[Recorded]:
+        for item in items:
+            if isinstance(item, Recorded):
+                if _is_command(item.topic):
+                    self.done.commands += 1
+                else:
+                    yield item
+            elif isinstance(item, BadLine):
+                self.done.bad += 1
+                self.words.bad_line(item)
+            else:
+                self.words.gap(item)
 
-    def _payload(self, message: Recorded, planned_us: int) -> bytes:
-        if self.keep_time:
-            return message.payload
+    def _publish(self, message: Recorded, planned_us: int) -> Publish:
+        payload = message.payload if self._keep_time else self._moved(message, planned_us)
+        is_replayed = message.is_replayed or not self._page
+        return Publish(message.topic, payload, message.qos, message.retain, is_replayed)
 
+    def _moved(self, message: Recorded, planned_us: int) -> bytes:
         def move(event_us: int) -> int:
             """As old as it was, at the pace of the replay: what was a second apart stays apart in proportion."""
-            return event_us if message.at_us is None else planned_us + int((event_us - message.at_us) / self.speed)
+            return event_us if message.at_us is None else planned_us + int((event_us - message.at_us) / self._speed)
 
-        return self.tape.recording.shift(message.payload, move, planned_us)
+        return shifted(message.topic, message.payload, move, planned_us)
 
     async def _wait_until(self, hub_us: int) -> None:
         """Sleep until a hub time, but not longer than until `stop` is set."""
-        left_s = (hub_us - self.clock.now_us()) / SECOND_US / self.clock.speed
+        left_s = (hub_us - self._clock.now_us()) / SECOND_US / self._clock.speed
         if left_s > 0:
             try:
-                await asyncio.wait_for(self.stop.wait(), left_s)
+                await asyncio.wait_for(self._stop.wait(), left_s)
             except TimeoutError:
                 return
 
 
-def _marks() -> Properties:
-    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho has no types there
-    properties.UserProperty = [REPLAY_MARK]
-    return properties
+class _Pace:
+    """When each message of a tape is due; a step back in a recording is played without a pause."""
+
+    def __init__(self, start_us: int, speed: float) -> None:
+        self._start_us, self._speed = start_us, speed
+        self._offset_us = 0
+        self._before_us: int | None = None
+        self._is_first = True
+
+    def planned_us(self, at_us: int | None) -> int:
+        """The hub time at which to play the next message, which was received at `at_us`."""
+        if not self._is_first:
+            known = at_us is not None and self._before_us is not None
+            self._offset_us += max(0, (at_us or 0) - (self._before_us or 0)) if known else EVEN_GAP_US
+        self._is_first, self._before_us = False, at_us
+        return self._start_us + int(self._offset_us / self._speed)
+
+
+def _is_command(topic: str) -> bool:
+    return topic.startswith("city/") and topic.endswith("/cmd")

@@ -6,12 +6,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from time import monotonic, process_time
 
-import aiomqtt
 import structlog
 
-from hub.clock import Clock, to_datetime
+from hub.clock import SECOND_US, Clock, to_datetime
 from hub.errors import BadFile, BadSetting, BrokerUnavailable
-from simulators.broker import connected, while_connected
 from simulators.city import City, make_city
 from simulators.energy import Energy
 from simulators.environment import Environment
@@ -19,6 +17,8 @@ from simulators.faults import Fault, plan_faults, truth_lines
 from simulators.hours import Hours
 from simulators.lighting import Lighting
 from simulators.night import Schedule
+from simulators.packets import Publish
+from simulators.publisher import Connection, Outbox, connected
 from simulators.traffic import Traffic
 from simulators.vehicles import Vehicles
 from simulators.water import Water
@@ -30,8 +30,8 @@ PACE_S = 0.25
 """How often the fleets are asked what is due (real time)."""
 LONGEST_STEP_US = 600_000_000
 """After a pause (a broker that was away, a machine that slept) the missed time is told in pieces of 10 min."""
-AT_ONCE = 200
-"""Publishes that wait for the broker together."""
+BEHIND_S = 2.0
+"""Real time by which a city may be late before it says so."""
 REPORT_EVERY_S = 10.0
 RETRY_S = 2.0
 FIRST_NIGHT = date(2025, 1, 1)
@@ -111,12 +111,13 @@ async def run(
         try:
             async with connected(mqtt_url) as broker:
                 was_connected = True
-                await while_connected(broker, _publish_all(broker, source, stop))
+                await _publish_all(broker, source, stop)
         except BrokerUnavailable as error:
             if not was_connected:
                 raise
             log.warning("broker away, trying again", reason=str(error))
             await _wait(stop, RETRY_S)
+    log.info("the city falls silent", hub_time=source.hub_time, published=source.outbox.published)
 
 
 class _Truth:
@@ -141,19 +142,19 @@ class _Truth:
 
 
 class _Source:
-    """What is still to be published: unacknowledged messages of the last step first, then the next step's."""
+    """What is still to be published: what waits in the outbox first, then the next step's messages."""
 
     def __init__(self, town: Town, clock: Clock, start_us: int, truth: _Truth) -> None:
         self._town, self._clock, self._truth = town, clock, truth
         self._done_us = start_us
-        self.waiting: list[Message] = []
+        self.outbox = Outbox()
 
     def refill(self) -> bool:
         """Step on if all was published; is there more behind the present?"""
         now_us = self._clock.now_us()
-        if not self.waiting:
+        if not self.outbox.waiting:
             until_us = min(now_us, self._done_us + LONGEST_STEP_US)
-            self.waiting = self._town.step(until_us)
+            self.outbox.put(Publish(m.topic, m.payload, 1, m.retain) for m in self._town.step(until_us))
             self._truth.tell(until_us)
             self._done_us = until_us
         return self._done_us < now_us - LONGEST_STEP_US
@@ -162,26 +163,59 @@ class _Source:
     def hub_time(self) -> str:
         return to_datetime(self._done_us).isoformat(timespec="seconds")
 
+    @property
+    def behind_us(self) -> int:
+        """How far what was said is behind the hub's time."""
+        return self._clock.now_us() - self._done_us
 
-async def _publish_all(broker: aiomqtt.Client, source: _Source, stop: asyncio.Event) -> None:
-    sent, since, cpu = 0, monotonic(), process_time()
+    @property
+    def is_late(self) -> bool:
+        return self.behind_us > BEHIND_S * SECOND_US * self._clock.speed
+
+
+async def _publish_all(broker: Connection, source: _Source, stop: asyncio.Event) -> None:
+    """Step and send in turn; while the next step is made the broker works on what was sent."""
+    pace = _Pace()
     while not stop.is_set():
         is_behind = source.refill()
-        while source.waiting and not stop.is_set():
-            part = source.waiting[:AT_ONCE]
-            await asyncio.gather(*(broker.publish(m.topic, m.payload, qos=1, retain=m.retain) for m in part))
-            del source.waiting[:AT_ONCE]
-            sent += len(part)
-        if (passed := monotonic() - since) >= REPORT_EVERY_S:
-            log.info(
-                "simulating",
-                hub_time=source.hub_time,
-                messages_s=round(sent / passed, 1),
-                cpu_pct=round(100 * (process_time() - cpu) / passed),
-            )
-            sent, since, cpu = 0, monotonic(), process_time()
+        await broker.send(source.outbox)
+        pace.report_when_due(source)
         if not is_behind:
             await _wait(stop, PACE_S)
+    await broker.settle(source.outbox)
+
+
+class _Pace:
+    """How fast the city speaks, said every ten seconds; and a warning when it is too slow for the hub's time."""
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self, published: int | None = None) -> None:
+        self._since_s, self._cpu_s, self._published = monotonic(), process_time(), published
+
+    def report_when_due(self, source: _Source) -> None:
+        outbox = source.outbox
+        if self._published is None:
+            self._published = outbox.published
+        if (passed_s := monotonic() - self._since_s) < REPORT_EVERY_S:
+            return
+        said = {
+            "hub_time": source.hub_time,
+            "messages_s": round((outbox.published - self._published) / passed_s, 1),
+            "cpu_pct": round(100 * (process_time() - self._cpu_s) / passed_s),
+        }
+        if source.is_late:
+            log.warning(
+                "the city falls behind the hub's time; take a lower --speed, or a smaller --scale",
+                behind_hub_s=source.behind_us // SECOND_US,
+                **said,
+            )
+        else:
+            log.info("simulating", **said)
+        if outbox.refused:
+            log.warning("the broker refuses messages", refused=outbox.refused, first=outbox.first_refusal)
+        self._begin(outbox.published)
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

@@ -98,6 +98,12 @@ async def known(conn: Connection, device_nos: Sequence[int]) -> dict[int, str]:
     return {row["device_no"]: row["kind"] for row in rows}
 
 
+async def names(conn: Connection, device_nos: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """Commune and id of those devices that the contract has."""
+    rows = await _all(conn, _statement("names"), devices=list(device_nos))
+    return {row["device_no"]: (row["commune"], row["id"]) for row in rows}
+
+
 async def readings(
     conn: Connection,
     kind: Kind,

@@ -1,6 +1,6 @@
 """The registry in the database: devices are imported, met, announced, and read back as columns."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,6 +16,8 @@ from store.jsonb import jsonb
 from store.sql import statements
 
 SQL = statements("registry")
+EXPORT_ROWS = 10_000
+"""Fetched at once for an export."""
 
 
 class ImportResult(NamedTuple):
@@ -103,6 +105,21 @@ async def load(connection: Connection, since: int = -1) -> Registry:
     # Decoding jsonb in psycopg's row loader takes half of the whole; as text and here, a tenth.
     decode = msgspec.json.Decoder(dict[str, float]).decode
     return Registry.of_rows(known_version, [(*row[:-1], decode(row[-1]) if row[-1] else None) for row in rows])
+
+
+async def commissioned(
+    connection: Connection, *, kind: str | None = None, commune: str | None = None
+) -> AsyncIterator[Device]:
+    """Every declared device as a file would declare it, in the order of numbers; in the caller's transaction.
+
+    Read from a cursor of the database, so that there may be any number of them.
+    """
+    decode = msgspec.json.Decoder(dict[str, float]).decode
+    async with connection.cursor("export") as cursor:
+        cursor.itersize = EXPORT_ROWS
+        await cursor.execute(SQL["export"], {"kind": kind, "commune": commune})
+        async for row in cursor:
+            yield Device(**{**row, "attributes": decode(row["attributes"])})
 
 
 async def register_unknown(connection: Connection, keys: Iterable[Key], now: datetime) -> dict[Key, int]:

@@ -88,6 +88,7 @@ class _Sending:
     async def pieces(self) -> AsyncGenerator[bytes]:
         """The file, page by page, in one snapshot of the database. Formatting leaves the event loop to others."""
         rows_sent, is_whole = 0, False
+        met: set[int] = set()
         try:
             async with AsyncExitStack() as stack:
                 conn = await stack.enter_async_context(self.asks.at.database())
@@ -96,7 +97,9 @@ class _Sending:
                 async for rows in pages:
                     yield await asyncio.to_thread(self.file.add, rows)
                     rows_sent += len(rows)
-            yield await asyncio.to_thread(self.file.end)
+                    met.update(row[0] for row in rows)
+                devices = await delegate.names(conn, sorted(met))
+            yield await asyncio.to_thread(self.file.end, devices)
             is_whole = True
         finally:
             broke = None if is_whole else f"it broke off after {rows_sent} rows"

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -14,6 +14,8 @@ from devices.kind import Field, Kind, Storage
 from store.delegate import READING
 
 Rows = list[tuple[Any, ...]]
+Devices = Mapping[int, tuple[str, str]]
+"""Commune and id of the devices that a file speaks of, by number."""
 SCHEMA_VERSION = "1"
 ARROW_TYPE: dict[Storage, pa.DataType] = {"real": pa.float32(), "double": pa.float64(), "flag": pa.bool_()}
 MOMENT = pa.timestamp("us", tz="UTC")
@@ -27,7 +29,7 @@ class File(Protocol):
 
     def add(self, rows: Rows) -> bytes: ...
 
-    def end(self) -> bytes: ...
+    def end(self, devices: Devices) -> bytes: ...
 
 
 class CsvFile:
@@ -52,7 +54,7 @@ class CsvFile:
         self._writer.writerows([self._cell(value) for value in row] for row in rows)
         return self._taken()
 
-    def end(self) -> bytes:
+    def end(self, devices: Devices) -> bytes:
         """What is left: the header, when there was no row."""
         return self._taken()
 
@@ -92,8 +94,9 @@ class ParquetFile:
         self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
         return self._sink.taken()
 
-    def end(self) -> bytes:
-        """The footer."""
+    def end(self, devices: Devices) -> bytes:
+        """The footer; it names the devices, so that the file can be played to another hub (`beffroi replay`)."""
+        self._writer.add_key_value_metadata({"beffroi_devices": json.dumps(devices, ensure_ascii=False)})
         self._writer.close()
         return self._sink.taken()
 

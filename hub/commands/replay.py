@@ -3,7 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from hub.commands.simulate import hub_clock
+from rich.console import Console
+
+from hub.commands.clock import hub_clock
 from hub.commands.stopping import run_until_signal
 from hub.secrets import Secrets, mqtt_url
 from hub.settings import Settings
@@ -11,14 +13,19 @@ from simulators import replay
 
 
 def run(settings: Settings, file: Path, *, speed: float, keep_time: bool, page: bool) -> int:
-    """Play a file once; returns how many of its lines were bad."""
-    bad: list[replay.BadLine] = []
+    """Play a file once; returns the exit code: 1 when not all of it was played."""
+    played: list[replay.Replayed] = []
 
     async def work(stopping: asyncio.Event) -> None:
         url = mqtt_url(settings, Secrets.of(settings.home), "simulator")
         clock = await hub_clock(url, settings.the_clock)
-        played = await replay.run(url, file, speed=speed, keep_time=keep_time, page=page, clock=clock, stop=stopping)
-        bad.extend(played.bad)
+        played.append(
+            await replay.run(url, file, speed=speed, keep_time=keep_time, page=page, clock=clock, stop=stopping)
+        )
 
     run_until_signal(work)
-    return len(bad)
+    if not played:
+        return 1
+    (done,) = played
+    Console(highlight=False).print(f"{done.published} messages played, {done.bad} bad lines, {done.refused} refused")
+    return 0 if done.is_good else 1

@@ -5,22 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiomqtt
-import msgspec
 import structlog
 
 from hub.clock import Clock
+from hub.commands.clock import hub_clock
 from hub.commands.devices import register
 from hub.commands.stopping import run_until_signal
 from hub.errors import BadSetting, BrokerUnavailable
 from hub.secrets import Secrets, mqtt_url
-from hub.settings import BrokerAddress, Settings
+from hub.settings import Settings
 from simulators import replay, simulate
 from simulators.city import make_city
 
 logger = structlog.get_logger("simulate")
-
-CLOCK_WAIT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +35,6 @@ class Show:
     speed: float | None = None
     ask_clock: bool = True
     """Take the clock that the hub publishes; else the settings'."""
-
-
-class _Clock(msgspec.Struct):
-    clock: str
 
 
 def run(settings: Settings, show: Show) -> None:
@@ -81,25 +74,7 @@ async def play_again_and_again(url: str, file: Path, clock: Clock, stopping: asy
     """Play a recording until told to stop, also when the broker goes away in between."""
     while not stopping.is_set():
         try:
-            await replay.run(url, file, clock=clock, repeat=True, stop=stopping, console=None)
+            await replay.run(url, file, clock=clock, repeat=True, stop=stopping)
         except BrokerUnavailable as error:
             logger.warning("the recording waits for the broker", file=str(file), why=str(error))
             await asyncio.sleep(2)
-
-
-async def hub_clock(url: str, otherwise: Clock) -> Clock:
-    """The clock that a running hub publishes, the given one when none does."""
-    try:
-        async with aiomqtt.Client(**BrokerAddress.parse(url).client_arguments()) as client:
-            await client.subscribe("beffroi/clock")
-            async with asyncio.timeout(CLOCK_WAIT_S):
-                async for message in client.messages:
-                    payload = message.payload if isinstance(message.payload, bytes) else b""
-                    return Clock.parse(msgspec.json.decode(payload, type=_Clock).clock)
-    except TimeoutError:
-        logger.info("no hub tells its clock; the settings' is taken")
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise BadSetting(f"beffroi/clock on the broker is no clock: {error}") from error
-    except aiomqtt.MqttError as error:
-        raise BrokerUnavailable(f"the broker does not answer or refuses the simulator: {error}") from error
-    return otherwise

@@ -21,7 +21,7 @@ from dashboard.health_words import (
     size,
 )
 from dashboard.words import Words
-from hub.commands.simulate import hub_clock
+from hub.commands.clock import hub_clock
 from hub.errors import BeffroiError, BrokerUnavailable
 from hub.secrets import Secrets, database_url, mqtt_url
 from hub.settings import Settings

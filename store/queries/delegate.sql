@@ -34,6 +34,9 @@ FROM delegate.device WHERE device_no = %(device_no)s
 -- name: known
 SELECT device_no, kind FROM delegate.device WHERE device_no = ANY (%(devices)s) ORDER BY device_no
 
+-- name: names
+SELECT device_no, commune, id FROM delegate.device WHERE device_no = ANY (%(devices)s) ORDER BY device_no
+
 -- name: readings
 SELECT device_no, ts, received_at, time_flagged, {columns}
 FROM {function} (%(devices)s::integer[], %(since)s, %(until)s, %(after_device)s::integer, %(after_ts)s::timestamptz,

@@ -16,6 +16,17 @@ FROM device
 WHERE changed_version > %(since)s
 ORDER BY kind COLLATE "C", device_no;
 
+-- name: export
+SELECT d.commune, d.kind, d.id, d.type, p.id AS parent, g.id AS gateway, d.lat, d.lon, d.label, d.street,
+    d.attributes::text AS attributes
+FROM device d
+LEFT JOIN device p ON p.device_no = d.parent_no
+LEFT JOIN device g ON g.device_no = d.gateway_no
+WHERE d.commissioned_at IS NOT NULL
+    AND (%(kind)s::text IS NULL OR d.kind = %(kind)s)
+    AND (%(commune)s::text IS NULL OR d.commune = %(commune)s)
+ORDER BY d.device_no;
+
 -- name: lock
 LOCK TABLE device IN SHARE ROW EXCLUSIVE MODE;
 

@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from hub.cli import app
+from hub.commands_page import PAGE, commands_page, lacking_examples
 from hub.settings import Keep, Settings, Source
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +106,18 @@ def test_commands_and_their_options_exist(page):
 
 def test_every_command_is_documented():
     assert set(rows(OPERATING, "command")) == {f"beffroi {' '.join(name)}" for name in KNOWN}
+
+
+def test_the_page_of_commands_is_as_the_commands_are():
+    page = (ROOT / PAGE).read_text(encoding="utf-8")
+    assert page == commands_page(app), "write it again with: python -m hub.commands_page"
+    assert set(re.findall(r"^## beffroi (.+)$", page, re.MULTILINE)) == {" ".join(name) for name in KNOWN}
+
+
+def test_every_command_shows_an_example_and_explains_what_it_takes():
+    assert not lacking_examples(app), "give it one in hub/cli.py: epilog='Example: beffroi ...'"
+    unexplained = re.findall(r"^\| (`.+`) \|  \|", (ROOT / PAGE).read_text(encoding="utf-8"), re.MULTILINE)
+    assert not unexplained, "help is missing"
 
 
 @PAGES

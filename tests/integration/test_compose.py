@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets as random
 import sys
+from collections import deque
 from pathlib import Path
 
 import psycopg
@@ -18,7 +19,8 @@ from hub.runtime.mosquitto import Mosquitto
 from hub.runtime.postgres import ADMIN, Postgres
 from hub.runtime.process import Process
 from hub.secrets import Secrets, mqtt_url, private_folder
-from simulators.broker import connected
+from simulators.packets import Publish
+from simulators.publisher import Outbox, connected
 from store.grafana import ROLE
 from tests.conftest import hub_settings
 
@@ -104,7 +106,8 @@ async def test_the_broker_that_reads_what_was_written_knows_the_hub_s_accounts_a
         await written.wait_ready(process)
         url = mqtt_url(settings, Secrets.of(settings.home), "simulator")
         async with connected(url) as client:
-            await client.publish("city/dijon/water_meter/w1/telemetry", b"{}", qos=1)
+            await client.settle(outbox := Outbox(deque([Publish("city/dijon/water_meter/w1/telemetry", b"{}")])))
+            assert (outbox.published, outbox.refused) == (1, 0)
         with pytest.raises(BrokerUnavailable):
             async with connected(url.replace("simulator:", f"simulator:{random.token_hex(4)}")):
                 pass

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from devices.export import CsvLines, YamlLines
 from devices.kind import kinds
 from devices.registry import Device, parse_devices
+from devices.rows import Form
 from store.database import Connection, connect
-from store.registry import announce, import_devices, load, register_unknown, to_commission, version
+from store.registry import announce, commissioned, import_devices, load, register_unknown, to_commission, version
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 LATER = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -203,3 +205,26 @@ async def test_a_citys_file_goes_in_and_comes_back_whole(connection: Connection)
     here = np.array([commune == "quetigny" for commune in lights.commune])
     assert np.count_nonzero(lights.parent_no[here]) == 4080
     assert np.nanmax(lights.attributes["rated_power_w"][here]) == 69.5
+
+
+@pytest.mark.parametrize("form", ["csv", "yaml"])
+async def test_what_is_exported_is_imported_to_the_same_registry(connection: Connection, form: Form) -> None:
+    here, there = f"here-{form}", f"there-{form}"
+    declared = [
+        *street(here),
+        light(here, 'L "3", ;', "lamp", "F1", label='Rue de l\'Été, dite "du Haut"', lat=47.123456789012345, lon=-0.1),
+        Device(here, "water_meter", "33225544", "meter", attributes={"q3_m3h": 2.5, "expected_period_h": 1e-7}),
+        Device(here, "water_meter", "null", "meter", label="1e3"),
+    ]
+    await import_devices(connection, declared, NOW)
+    await register_unknown(connection, [(here, "water_meter", "stranger")], NOW)
+    exported = [device async for device in commissioned(connection, commune=here)]
+    assert {d.key: d for d in exported} == {d.key: d for d in declared}, "who is to commission is not declared"
+    lines = CsvLines(kinds().values()) if form == "csv" else YamlLines()
+    text = lines.head() + "".join(lines.line(device) for device in exported)
+    read, bad = parse_devices(text, form)
+    assert (read, bad) == (exported, [])
+    assert (await import_devices(connection, read, LATER))[:3] == (0, 0, len(declared)), "nothing changes"
+    assert (await import_devices(connection, [replace(d, commune=there) for d in read], LATER)).added == len(declared)
+    meters = [d.id async for d in commissioned(connection, kind="water_meter", commune=here)]
+    assert meters == ["33225544", "null"]

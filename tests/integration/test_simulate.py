@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +23,7 @@ from simulators.city import make_city
 from simulators.replay import Replayed
 from simulators.replay import run as replay
 from simulators.simulate import run as simulate
+from tests.wire import Wire
 
 DIJON = Path("simulators/cities/dijon")
 DATA = Path("tests/data")
@@ -124,54 +125,9 @@ async def test_who_subscribes_later_finds_the_cabinets_online(broker: Embedded) 
     assert json.loads(bytes(message.payload))["online"] is True
 
 
-class Wire:
-    """A way to the broker that can swallow what is sent, and break."""
-
-    def __init__(self, broker: Embedded) -> None:
-        parts = urlsplit(broker.simulator_url)
-        self._far = (parts.hostname or "", parts.port or 1883)
-        self._user = parts.netloc.split("@")[0]
-        self._open: list[asyncio.StreamWriter] = []
-        self._is_dead = False
-
-    async def __aenter__(self) -> str:
-        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
-        port: int = self._server.sockets[0].getsockname()[1]
-        return f"mqtt://{self._user}@127.0.0.1:{port}"
-
-    async def __aexit__(self, *_: object) -> None:
-        self.cut()
-        self._server.close()
-
-    async def lose(self, seconds: float) -> None:
-        """Nothing arrives any more; then the connection is reset."""
-        self._is_dead = True
-        await asyncio.sleep(seconds)
-        self.cut()
-        self._is_dead = False
-
-    def cut(self) -> None:
-        for end in self._open:
-            end.transport.abort()
-        self._open.clear()
-
-    async def _carry(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
-        far_in, far_out = await asyncio.open_connection(*self._far)
-        self._open += [near_out, far_out]
-        with suppress(ConnectionError):
-            await asyncio.gather(self._copy(near_in, far_out), self._copy(far_in, near_out))
-
-    async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        while data := await source.read(65536):
-            if not self._is_dead:
-                target.write(data)
-                await target.drain()
-        target.close()
-
-
 async def test_a_broker_that_goes_away_costs_no_reading(broker: Embedded) -> None:
     stop, now_us = asyncio.Event(), time.time_ns() // 1000
-    wire = Wire(broker)
+    wire = Wire(broker.simulator_url)
     async with ear(broker, "city/+/street_lighting/+/batch") as listening, wire as url:
         running = asyncio.create_task(
             simulate(url, Clock(now_us, now_us, 60), city_dir=DIJON, scale=0.01, seed=5, stop=stop)
@@ -200,7 +156,7 @@ async def test_a_bus_is_replayed_now_marked_and_otherwise_unchanged(broker: Embe
     async with ear(broker, "/hfp/#") as listening:
         done = await play(broker, DATA / "hsl-hfp.dump", speed=200)
         await listening.wait_for(445)
-    assert done == Replayed(445, ())
+    assert done == Replayed(published=445)
     assert 2 < time.time() - begin < 30, "eight minutes at 200 times the pace are about two and a half seconds"
     assert all(("beffroi-replay", "1") in (m.properties.UserProperty if m.properties else []) for m in listening.heard)
     for message, line in zip(listening.heard, lines, strict=True):
@@ -247,7 +203,7 @@ async def test_bad_lines_are_named_and_the_rest_is_played(broker: Embedded, tmp_
     mixed.write_text('{"id": "1", "total_m3": 1}\n{"id": "2"\n{"id": "3", "total_m3": 3}\n')
     screen = quiet()
     done = await replay(broker.simulator_url, mixed, speed=100, console=screen)
-    assert (done.published, [line.number for line in done.bad]) == (2, [2])
+    assert (done.published, done.bad, done.is_good) == (2, 1, False)
     assert "mixed.jsonl, line 2: the payload is no JSON object" in screen.file.getvalue()  # type: ignore[attr-defined]
 
 

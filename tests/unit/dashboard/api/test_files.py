@@ -1,6 +1,7 @@
 """Files of readings, piece by piece."""
 
 import io
+import json
 from datetime import UTC, datetime
 
 import pyarrow.parquet as pq
@@ -13,10 +14,12 @@ METER = kinds()["water_meter"]
 FIELDS = tuple(METER.fields[METER.field_index(name)] for name in ("total_m3", "flow_m3h", "leak"))
 ROWS = [(1, AT, AT, False, 1234.567, None, True), (2, AT, AT, True, None, 0.1, False)]
 
+NAMES = {1: ("dijon", "W-1"), 2: ("dijon", "Zähler 2")}
+
 
 def test_csv_says_what_is_known_and_nothing_else():
     file = CsvFile(FIELDS, separator=",", decimal=".")
-    lines = (file.add(ROWS[:1]) + file.add(ROWS[1:]) + file.end()).decode().split("\r\n")
+    lines = (file.add(ROWS[:1]) + file.add(ROWS[1:]) + file.end(NAMES)).decode().split("\r\n")
     assert lines == [
         "device_no,ts,received_at,time_flagged,total_m3 (m³),flow_m3h (m³/h),leak",
         "1,2026-11-23T06:00:00Z,2026-11-23T06:00:00Z,0,1234.567,,1",
@@ -27,7 +30,7 @@ def test_csv_says_what_is_known_and_nothing_else():
 
 def test_csv_for_a_french_excel():
     file = CsvFile(FIELDS, separator=";", decimal=",")
-    text = (file.add(ROWS) + file.end()).decode()
+    text = (file.add(ROWS) + file.end(NAMES)).decode()
     assert text.startswith("\ufeffdevice_no;") and ";1234,567;;1\r\n" in text
 
 
@@ -38,8 +41,9 @@ def test_a_cell_that_needs_quotes_gets_them():
 
 def test_parquet_has_a_row_group_per_piece_and_the_units():
     file = ParquetFile(METER, FIELDS)
-    parquet = pq.ParquetFile(io.BytesIO(file.add(ROWS) + file.add(ROWS) + file.end()))
+    parquet = pq.ParquetFile(io.BytesIO(file.add(ROWS) + file.add(ROWS) + file.end(NAMES)))
     assert parquet.num_row_groups == 2
+    assert json.loads(parquet.metadata.metadata[b"beffroi_devices"]) == {str(no): list(n) for no, n in NAMES.items()}
     assert parquet.read().to_pylist()[0] == {
         "device_no": 1,
         "ts": AT,
