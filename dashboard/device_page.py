@@ -12,12 +12,13 @@ from dashboard.access import SignedIn
 from dashboard.city import state_labels
 from dashboard.desk import AtDesk, InWords
 from dashboard.incident_words import device_name, shown_card, type_label
+from dashboard.picture import Picture
 from dashboard.words import Words
 from devices.kind import Field, Kind, State, kinds
 from hub.clock import to_us
 from store import pages
 from store.database import Connection
-from store.pages import Line
+from store.pages import Line, Row
 from store.rollup_ddl import DAYS, HOURS, QUARTERS, Table
 
 router = APIRouter()
@@ -50,6 +51,7 @@ async def device_page(request: Request, device_no: DeviceNo, at: AtDesk, person:
         events = await pages.events(conn, device_no, now - DAY)
         incidents = await pages.device_incidents(conn, device_no, now - timedelta(days=pages.CLOSED_DAYS))
         children = await pages.children(conn, device_no)
+        neighbours = await pages.neighbours(conn, device_no)
         child_count = await pages.child_count(conn, device_no)
         if kind.is_mobile:
             seen_at = last["ts"] if last else now
@@ -74,10 +76,8 @@ async def device_page(request: Request, device_no: DeviceNo, at: AtDesk, person:
         ],
         events=[(e, _event_label(kind, e["code"], words)) for e in events],
         incidents=[(shown_card(card, words), card) for card in incidents],
-        children=[
-            (c, picture.state(c["device_no"]), device_name(kind.name, c["type"], c["label"], c["id"], words))
-            for c in children
-        ],
+        children=[_chip(child, kind, picture, words) for child in children],
+        neighbours=[_chip(neighbour, kind, picture, words) for neighbour in neighbours],
         child_count=child_count,
         now=now,
         spans={
@@ -152,6 +152,12 @@ def _drawn(field: Field, line: Line, words: Words, *, is_bars: bool) -> dict[str
     extremes = {"low": line.low, "high": line.high} if line.low else {}
     label = {"name": field.name, "label": words.of(field.label), "unit": field.unit}
     return {**label, "storage": field.storage, "bars": is_bars, "values": line.values, **extremes}
+
+
+def _chip(row: Row, kind: Kind, picture: Picture, words: Words) -> tuple[Row, int | None, str]:
+    """A device beside or below this one, its state, and its name."""
+    name = device_name(kind.name, row["type"], row["label"], row["id"], words)
+    return row, picture.state(row["device_no"]), name
 
 
 async def _known(conn: Connection, device_no: int) -> tuple[dict[str, Any], Kind]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from devices.kind import Kind
-from devices.registry import OPTIONAL, REQUIRED, Device
+from devices.registry import BETWEEN_NEIGHBOURS, OPTIONAL, REQUIRED, Device
 
 COLUMNS = (*REQUIRED, *OPTIONAL)
 
@@ -51,4 +51,5 @@ class YamlLines:
 def _told(device: Device) -> dict[str, object]:
     """What a device has to say, without what it leaves to its kind."""
     values = {name: getattr(device, name) for name in COLUMNS} | dict(device.attributes)
+    values["neighbours"] = BETWEEN_NEIGHBOURS.join(device.neighbours) or None
     return {name: value for name, value in values.items() if value is not None}

@@ -18,7 +18,8 @@ __all__ = ["BadRow", "Device", "Introduction", "Registry", "introduction", "name
 MAX_ID_LENGTH = 64
 MAX_TEXT_LENGTH = 200
 REQUIRED = ("commune", "kind", "id", "type")
-OPTIONAL = ("parent", "gateway", "lat", "lon", "label", "street")
+OPTIONAL = ("parent", "gateway", "lat", "lon", "label", "street", "neighbours")
+BETWEEN_NEIGHBOURS = "|"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NAME = re.compile(rf"[^/+#\x00-\x1f\x7f-\x9f\u2028\u2029]{{1,{MAX_ID_LENGTH}}}")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
@@ -39,6 +40,8 @@ class Device:
     label: str | None = None
     street: str | None = None
     attributes: Mapping[str, float] = field(default_factory=dict)
+    neighbours: tuple[str, ...] = ()
+    """Devices of the kind that stand next to it: `id`, or `commune/id` where the commune is another."""
     line: int = field(default=0, compare=False)
     """Where the file says so, for messages; 0 when it comes from no file."""
 
@@ -105,6 +108,7 @@ def _device(row: Row) -> Device:
         label=_text("label", values),
         street=_text("street", values),
         attributes=_attributes(kind, values),
+        neighbours=_neighbours(values),
         line=row.line,
     )
 
@@ -138,6 +142,16 @@ def _name(column: str, value: str) -> str:
     if fault:
         raise _BadRowError(f"{column} {value[:MAX_ID_LENGTH]!r} {fault}")
     return value
+
+
+def _neighbours(values: Mapping[str, str]) -> tuple[str, ...]:
+    named = [name.strip() for name in values.get("neighbours", "").split(BETWEEN_NEIGHBOURS) if name.strip()]
+    for name in named:
+        commune, _, device_id = name.rpartition("/")
+        if commune:
+            _name("neighbour's commune", commune)
+        _name("neighbour", device_id)
+    return tuple(sorted(set(named)))
 
 
 def _text(column: str, values: Mapping[str, str]) -> str | None:

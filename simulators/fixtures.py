@@ -1,8 +1,9 @@
 """Junctions, energy meters, stations and works sites of a simulated city: where they stand and what they are. Pure."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from heapq import heappop, heappush
 from itertools import chain
 
 import numpy as np
@@ -11,12 +12,15 @@ from numpy.typing import NDArray
 from devices.registry import Device
 from simulators.communes import Commune
 from simulators.ground import Floats, Ground, Ints, Places, addressed, pick, shares
+from simulators.streets import Network
 
 FIXTURES_SEED = 41
 JUNCTIONS, BUS_JUNCTIONS = 250, 113
 ENERGY_METERS, STATIONS, SITES = 300, 60, 40
 APART_M = 140.0
 """Signals stand at least so far apart."""
+NEXT_WITHIN_M = 500.0
+"""Junctions are neighbours when so much road lies between them, and no other junction."""
 DETECTOR_AT_M = 35.0
 BARRIERS, LIGHTS = 4, 2
 """Of a works site; two sites in five have temporary lights."""
@@ -56,6 +60,8 @@ class Fixtures:
 
     junctions: Places
     junction_has_bus: NDArray[np.bool_]
+    junction_next: tuple[tuple[int, ...], ...]
+    """The rows of the neighbours of each junction."""
     detectors: Places
     detector_junction: Ints
     energy: Places
@@ -82,9 +88,13 @@ class Fixtures:
 
         bus = self.junction_has_bus.astype(float).tolist()
         at_junction = [self.junctions.id[row] for row in self.detector_junction.tolist()]
+        homes = [communes[home].slug for home in self.junctions.commune.tolist()]
+        names = [f"{home}/{id_}" for home, id_ in zip(homes, self.junctions.id, strict=True)]
         at_site = [[self.sites.id[row] for row in rows_.tolist()] for rows_ in (self.barrier_site, self.light_site)]
         for row, device in rows("traffic_light", "junction", self.junctions, "Carrefour {part}"):
-            yield _with(device, bus_priority=bus[row])
+            yield replace(
+                _with(device, bus_priority=bus[row]), neighbours=tuple(names[n] for n in self.junction_next[row])
+            )
         for _, device in rows("traffic_light", "detector", self.detectors, "Détecteur {part}", at_junction):
             yield device
         for row, device in rows("energy_meter", "meter", self.energy, ""):
@@ -105,19 +115,7 @@ class Fixtures:
 
 def _with(device: Device, label: str | None = None, **attributes: float) -> Device:
     """A device with attributes, and another label."""
-    return Device(
-        device.commune,
-        device.kind,
-        device.id,
-        device.type,
-        device.parent,
-        device.gateway,
-        device.lat,
-        device.lon,
-        label or device.label,
-        device.street,
-        attributes,
-    )
+    return replace(device, label=label or device.label, attributes=attributes)
 
 
 def _station_attributes(senses: Sensing, row: int) -> dict[str, float]:
@@ -150,6 +148,7 @@ def put_up(ground: Ground, rng: np.random.Generator) -> Fixtures:
     return Fixtures(
         junctions,
         has_bus,
+        _next_junctions(ground.network, nodes),
         detectors,
         detector_junction,
         energy,
@@ -206,6 +205,33 @@ def _junctions(ground: Ground, count: Ints, rng: np.random.Generator) -> tuple[P
     lat, lon = network.plane.to_degrees(network.node[at])
     ones = np.ones(len(at), np.int32)
     return Places(tuple(ids), commune[at].astype(np.int32), street[at], ones, lat, lon), at
+
+
+def _next_junctions(network: Network, nodes: Ints) -> tuple[tuple[int, ...], ...]:
+    """The junctions that a driver meets next from each one, by row."""
+    roads: dict[int, list[tuple[int, float]]] = {}
+    for (a, b), length in zip(network.edge.tolist(), network.edge_length_m().tolist(), strict=True):
+        roads.setdefault(a, []).append((b, length))
+        roads.setdefault(b, []).append((a, length))
+    row_of = {node: row for row, node in enumerate(nodes.tolist())}
+    return tuple(tuple(sorted(_met_first(roads, node, row_of))) for node in row_of)
+
+
+def _met_first(roads: Mapping[int, list[tuple[int, float]]], start: int, row_of: Mapping[int, int]) -> Iterator[int]:
+    """Rows of the nodes that are reached without passing another of them (Dijkstra)."""
+    seen: set[int] = set()
+    queue = [(0.0, start)]
+    while queue:
+        driven, node = heappop(queue)
+        if node in seen:
+            continue
+        seen.add(node)
+        if node in row_of and node != start:
+            yield row_of[node]
+            continue
+        for other, length in roads[node]:
+            if driven + length <= NEXT_WITHIN_M:
+                heappush(queue, (driven + length, other))
 
 
 def _spread(points: Floats, candidates: NDArray[np.integer], wanted: int) -> list[int]:

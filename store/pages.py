@@ -95,6 +95,11 @@ async def children(conn: Connection, device_no: int) -> list[Row]:
     return await _all(conn, "children", device_no=device_no, limit=LIST_LIMIT)
 
 
+async def neighbours(conn: Connection, device_no: int) -> list[Row]:
+    """The devices that the city declares next to it, as `children` tells them."""
+    return await _all(conn, "neighbours", device_no=device_no, limit=LIST_LIMIT)
+
+
 async def child_count(conn: Connection, device_no: int) -> int:
     """How many devices hang from it, or are reached through it as their gateway."""
     return int((await _one(conn, "child_count", device_no=device_no) or {"count": 0})["count"])

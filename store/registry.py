@@ -21,7 +21,10 @@ EXPORT_ROWS = 10_000
 
 
 class ImportResult(NamedTuple):
-    """What an import did; `bad` are rows whose parent or gateway is not there."""
+    """What an import did; `bad` are rows whose parent or gateway is not there, or a neighbour.
+
+    A row without its parent or gateway is left out; one without a neighbour goes in without it.
+    """
 
     added: int
     changed: int
@@ -42,15 +45,18 @@ async def import_devices(connection: Connection, devices: Sequence[Device], now:
         await connection.execute(SQL["index"])
         await connection.execute(SQL["analyze"])
         bad = await _remove_misplaced(connection)
+        left_out = len(bad)
         await connection.execute(SQL["number_known"])
         added = (await connection.execute(SQL["number_new"])).rowcount
         await connection.execute(SQL["place"])
+        await connection.execute(SQL["place_neighbours"])
+        bad += await _strange_neighbours(connection)
         await connection.execute(SQL["add"], {"now": now, "version": version})
         changed = (await connection.execute(SQL["change"], {"now": now, "version": version})).rowcount
         await connection.execute(SQL["drop_incoming"])
         if added or changed:
             await connection.execute(SQL["raise_version"], {"version": version})
-    return ImportResult(added, changed, len(devices) - len(bad) - added - changed, sorted(bad))
+    return ImportResult(added, changed, len(devices) - left_out - added - changed, sorted(bad))
 
 
 async def _copy(connection: Connection, devices: Iterable[Device]) -> None:
@@ -58,7 +64,8 @@ async def _copy(connection: Connection, devices: Iterable[Device]) -> None:
         for d in devices:
             parent_type = kinds()[d.kind].type(d.type).parent
             attributes = jsonb(d.attributes).decode()
-            place = (d.parent, d.gateway, d.lat, d.lon, d.label, d.street, attributes)
+            neighbours = [name if "/" in name else f"{d.commune}/{name}" for name in d.neighbours]
+            place = (d.parent, d.gateway, d.lat, d.lon, d.label, d.street, attributes, neighbours)
             await copy.write_row((d.line, d.commune, d.kind, d.id, d.type, parent_type, *place))
 
 
@@ -68,6 +75,13 @@ async def _remove_misplaced(connection: Connection) -> list[BadRow]:
     while rows := await (await connection.execute(SQL["misplaced"])).fetchall():
         bad += [BadRow(row["line"], _misplaced(row)) for row in rows]
     return bad
+
+
+async def _strange_neighbours(connection: Connection) -> list[BadRow]:
+    """Rows with a neighbour that is not there."""
+    rows = await (await connection.execute(SQL["strange_neighbours"])).fetchall()
+    told = "the neighbour {neighbour!r} of {type} {id!r} is neither in the file nor in the registry; left out"
+    return [BadRow(row["line"], told.format(**row)) for row in rows]
 
 
 def _misplaced(row: Mapping[str, Any]) -> str:
@@ -119,7 +133,8 @@ async def commissioned(
         cursor.itersize = EXPORT_ROWS
         await cursor.execute(SQL["export"], {"kind": kind, "commune": commune})
         async for row in cursor:
-            yield Device(**{**row, "attributes": decode(row["attributes"])})
+            neighbours = tuple(name.removeprefix(f"{row['commune']}/") for name in row["neighbours"])
+            yield Device(**{**row, "attributes": decode(row["attributes"]), "neighbours": neighbours})
 
 
 async def register_unknown(connection: Connection, keys: Iterable[Key], now: datetime) -> dict[Key, int]:

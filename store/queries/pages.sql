@@ -23,6 +23,11 @@ WHERE d.device_no = %(device_no)s
 SELECT device_no, id, type, label FROM device WHERE parent_no = %(device_no)s
 ORDER BY type, length(id), id LIMIT %(limit)s
 
+-- name: neighbours
+SELECT n.device_no, n.id, n.type, n.label
+FROM device d JOIN device n ON n.device_no = ANY (d.neighbour_nos)
+WHERE d.device_no = %(device_no)s ORDER BY length(n.id), n.id LIMIT %(limit)s
+
 -- name: child_count
 SELECT count(*) FROM device WHERE parent_no = %(device_no)s
 

@@ -18,7 +18,9 @@ ORDER BY kind COLLATE "C", device_no;
 
 -- name: export
 SELECT d.commune, d.kind, d.id, d.type, p.id AS parent, g.id AS gateway, d.lat, d.lon, d.label, d.street,
-    d.attributes::text AS attributes
+    d.attributes::text AS attributes,
+    ARRAY(SELECT n.commune || '/' || n.id FROM device n WHERE n.device_no = ANY (d.neighbour_nos) ORDER BY 1)
+        AS neighbours
 FROM device d
 LEFT JOIN device p ON p.device_no = d.parent_no
 LEFT JOIN device g ON g.device_no = d.gateway_no
@@ -33,12 +35,13 @@ LOCK TABLE device IN SHARE ROW EXCLUSIVE MODE;
 -- name: incoming
 CREATE TEMP TABLE incoming (
     line integer, commune text, kind text, id text, type text, parent_type text, parent text, gateway text,
-    lat double precision, lon double precision, label text, street text, attributes jsonb,
-    device_no integer, parent_no integer, gateway_no integer
+    lat double precision, lon double precision, label text, street text, attributes jsonb, neighbours text[],
+    device_no integer, parent_no integer, gateway_no integer, neighbour_nos integer[] NOT NULL DEFAULT '{}'
 ) ON COMMIT DROP;
 
 -- name: copy
-COPY incoming (line, commune, kind, id, type, parent_type, parent, gateway, lat, lon, label, street, attributes)
+COPY incoming (line, commune, kind, id, type, parent_type, parent, gateway, lat, lon, label, street, attributes,
+    neighbours)
 FROM STDIN;
 
 -- name: index
@@ -85,13 +88,36 @@ LEFT JOIN device dp ON (dp.commune, dp.kind, dp.id) = (same.commune, same.kind, 
 LEFT JOIN device dg ON (dg.commune, dg.kind, dg.id) = (same.commune, same.kind, same.gateway)
 WHERE same.ctid = i.ctid AND (same.parent IS NOT NULL OR same.gateway IS NOT NULL);
 
+-- name: place_neighbours
+UPDATE incoming i SET neighbour_nos = found.nos
+FROM (
+    SELECT named.device_no, array_agg(coalesce(n.device_no, d.device_no) ORDER BY coalesce(n.device_no, d.device_no))
+        FILTER (WHERE coalesce(n.device_no, d.device_no) <> named.device_no) AS nos
+    FROM (SELECT device_no, kind, unnest(neighbours) AS name FROM incoming) named
+    LEFT JOIN incoming n
+        ON (n.commune, n.kind, n.id) = (split_part(name, '/', 1), named.kind, split_part(name, '/', 2))
+    LEFT JOIN device d
+        ON (d.commune, d.kind, d.id) = (split_part(name, '/', 1), named.kind, split_part(name, '/', 2))
+    GROUP BY named.device_no
+) AS found
+WHERE i.device_no = found.device_no AND found.nos IS NOT NULL;
+
+-- name: strange_neighbours
+SELECT i.line, i.type, i.id, split_part(name, '/', 2) AS neighbour
+FROM incoming i CROSS JOIN unnest(i.neighbours) AS name
+WHERE NOT EXISTS (
+    SELECT FROM incoming n WHERE (n.commune, n.kind, n.id) = (split_part(name, '/', 1), i.kind, split_part(name, '/', 2))
+) AND NOT EXISTS (
+    SELECT FROM device d WHERE (d.commune, d.kind, d.id) = (split_part(name, '/', 1), i.kind, split_part(name, '/', 2))
+);
+
 -- name: add
 -- Parents may come after their children: a statement's foreign keys are checked at its end.
 INSERT INTO device (device_no, commune, kind, id, type, parent_no, gateway_no, lat, lon, label, street, attributes,
-    commissioned_at, changed_at, changed_version)
+    neighbour_nos, commissioned_at, changed_at, changed_version)
 OVERRIDING SYSTEM VALUE
 SELECT device_no, commune, kind, id, type, parent_no, gateway_no, lat, lon, label, street, attributes,
-    %(now)s, %(now)s, %(version)s
+    neighbour_nos, %(now)s, %(now)s, %(version)s
 FROM incoming i
 WHERE NOT EXISTS (SELECT FROM device d WHERE d.device_no = i.device_no)
 ORDER BY device_no;
@@ -99,14 +125,14 @@ ORDER BY device_no;
 -- name: change
 UPDATE device d SET
     type = i.type, parent_no = i.parent_no, gateway_no = i.gateway_no, lat = i.lat, lon = i.lon, label = i.label,
-    street = i.street, attributes = i.attributes, commissioned_at = coalesce(d.commissioned_at, %(now)s),
+    street = i.street, attributes = i.attributes, neighbour_nos = i.neighbour_nos, commissioned_at = coalesce(d.commissioned_at, %(now)s),
     changed_at = %(now)s, changed_version = %(version)s
 FROM incoming i
 WHERE d.device_no = i.device_no AND (
     d.commissioned_at IS NULL
-    OR (d.type, d.parent_no, d.gateway_no, d.lat, d.lon, d.label, d.street, d.attributes)
+    OR (d.type, d.parent_no, d.gateway_no, d.lat, d.lon, d.label, d.street, d.attributes, d.neighbour_nos)
         IS DISTINCT FROM
-        (i.type, i.parent_no, i.gateway_no, i.lat, i.lon, i.label, i.street, i.attributes)
+        (i.type, i.parent_no, i.gateway_no, i.lat, i.lon, i.label, i.street, i.attributes, i.neighbour_nos)
 );
 
 -- name: drop_incoming

@@ -42,6 +42,34 @@ def street(commune: str) -> list[Device]:
     ]
 
 
+async def test_neighbours_are_known_by_number_also_in_another_commune(connection):
+    junctions = [
+        Device("dijon", "traffic_light", "J-1", "junction", neighbours=("J-2", "talant/J-1")),
+        Device("dijon", "traffic_light", "J-2", "junction", neighbours=("J-1", "J-9"), line=7),
+        Device("talant", "traffic_light", "J-1", "junction", neighbours=("dijon/J-1",)),
+    ]
+    result = await import_devices(connection, junctions, NOW)
+    assert (result.added, [(row.line, row.reason.split(" of ")[0]) for row in result.bad]) == (
+        3,
+        [(7, "the neighbour 'J-9'")],
+    )
+    rows = await (
+        await connection.execute(
+            "SELECT d.commune, d.id, array_agg(n.commune || '/' || n.id ORDER BY 1) AS beside"
+            " FROM device d JOIN device n ON n.device_no = ANY (d.neighbour_nos) GROUP BY 1, 2 ORDER BY 1, 2"
+        )
+    ).fetchall()
+    assert [tuple(row.values()) for row in rows] == [
+        ("dijon", "J-1", ["dijon/J-2", "talant/J-1"]),
+        ("dijon", "J-2", ["dijon/J-1"]),
+        ("talant", "J-1", ["dijon/J-1"]),
+    ]
+    again = await import_devices(connection, junctions, NOW)
+    assert (again.added, again.changed) == (0, 0)
+    told = [device async for device in commissioned(connection, kind="traffic_light")]
+    assert [device.neighbours for device in told] == [("J-2", "talant/J-1"), ("J-1",), ("dijon/J-1",)]
+
+
 async def test_an_import_adds_then_changes_nothing(connection: Connection) -> None:
     before = await version(connection)
     assert await import_devices(connection, street("ahuy"), NOW) == (4, 0, 0, [])
@@ -147,7 +175,7 @@ async def test_an_import_commissions_a_stranger_under_its_number(connection: Con
     assert await import_devices(connection, street("marsannay"), LATER) == (3, 1, 0, [])
     registry = await load(connection)
     assert registry.numbers()[lamp] == met[lamp]
-    assert registry.commissioned[np.flatnonzero(registry.device_no == met[lamp])[0]]
+    assert commissioned[np.flatnonzero(registry.device_no == met[lamp])[0]]
     assert not [row for row in await to_commission(connection) if row["commune"] == "marsannay"]
 
 

@@ -38,6 +38,16 @@ def readings(city: City, start_us: int, minutes: int, *orders: str) -> dict[str,
     return said
 
 
+def test_neighbours_are_the_junctions_that_a_driver_meets_next(whole_city):
+    beside = whole_city.fixtures.junction_next
+    assert all(row in beside[other] for row, others in enumerate(beside) for other in others)
+    assert all(row not in others for row, others in enumerate(beside))
+    has_some = sum(bool(others) for others in beside) / len(beside)
+    assert has_some > 0.7 and max(map(len, beside)) <= 12
+    named = {f"{d.commune}/{d.id}": d.neighbours for d in whole_city.devices() if d.type == "junction"}
+    assert all(name in named[other] for name, others in named.items() for other in others)
+
+
 def test_the_fixtures_stand_apart_and_hang_together(whole_city: City) -> None:
     fixtures, plane = whole_city.fixtures, whole_city.network.plane
     at = plane.to_metres(fixtures.junctions.lat, fixtures.junctions.lon)
