@@ -3,8 +3,11 @@
 -- its PostgreSQL data source.
 -- ${commune:sqlstring} is the choice at the top of the page, as a list of SQL strings.
 
+-- One choice at least: of none, Grafana would make a list that is no SQL.
 -- name: communes
-SELECT DISTINCT commune FROM device ORDER BY commune
+SELECT DISTINCT commune FROM device
+UNION ALL SELECT '-' WHERE NOT EXISTS (SELECT FROM device)
+ORDER BY commune
 
 -- name: open_by_priority
 SELECT count(*) FILTER (WHERE priority = 1) AS "P1",

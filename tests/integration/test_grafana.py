@@ -14,8 +14,10 @@ from psycopg import sql
 from starlette.responses import PlainTextResponse
 from typer.testing import CliRunner
 
+from dashboard.grafana.api import Asking
 from dashboard.grafana.boards import boards
-from dashboard.grafana.push import FOLDER_UID, Grafana
+from dashboard.grafana.push import FOLDER_UID, must_have_datasource
+from dashboard.grafana.push import push as push_boards
 from devices.kind import kinds
 from devices.registry import Device
 from hub.cli import app
@@ -297,14 +299,19 @@ async def grafana():
 
 
 async def push(url, made, *, token=TOKEN, dry_run=False):
-    return await asyncio.to_thread(Grafana(url, token).push, made, dry_run=dry_run)
+    def work():
+        asking = Asking(url, token)
+        must_have_datasource(asking)
+        return push_boards(asking, made, dry_run=dry_run)
+
+    return await asyncio.to_thread(work)
 
 
 async def test_a_push_makes_everything_and_a_second_one_nothing(grafana):
     made = boards("fr", "Europe/Paris")
     done = await push(grafana.url, made)
     assert done.folder_is_new and [change.what for change in done.changes] == ["new"] * len(made)
-    assert grafana.writes == [f"folder {FOLDER_UID}", *(f"dashboard {uid}" for uid in made)]
+    assert grafana.writes == [f"Main Org.: folder {FOLDER_UID}", *(f"Main Org.: dashboard {uid}" for uid in made)]
     grafana.writes.clear()
     again = await push(grafana.url, made)
     assert not again.folder_is_new and {change.what for change in again.changes} == {"same"}
@@ -324,7 +331,7 @@ async def test_only_what_differs_is_written_and_a_dry_run_says_what(grafana):
     assert "-panels[Changé à la main].title: Changé à la main" in changed.diff
     assert "+panels[Défauts ouverts].title: Défauts ouverts" in changed.diff
     await push(grafana.url, made)
-    assert grafana.writes == ["dashboard beffroi-incidents"]
+    assert grafana.writes == ["Main Org.: dashboard beffroi-incidents"]
 
 
 async def test_a_dashboard_that_was_moved_comes_back(grafana):
@@ -426,7 +433,7 @@ async def test_a_real_grafana():
     if not url:
         pytest.skip(f"no real Grafana was tried: {REAL} names none")
     made = boards("fr", "Europe/Paris")
-    grafana = Grafana(url, os.environ["BEFFROI_TEST_GRAFANA_TOKEN"])
-    await asyncio.to_thread(grafana.push, made)
-    again = await asyncio.to_thread(grafana.push, made)
+    token = os.environ["BEFFROI_TEST_GRAFANA_TOKEN"]
+    await push(url, made, token=token)
+    again = await push(url, made, token=token)
     assert {change.what for change in again.changes} == {"same"}, [change.diff for change in again.changes]
