@@ -40,7 +40,7 @@ def expanded(query: str, *, width: str = "300.000s", communes: tuple[str, ...] =
 
 
 async def add_commune(connection: Connection, commune: str, *, value: float | None = None) -> None:
-    """Every kind with devices that speak and faults of every rule; `value` is what its numeric fields all read."""
+    """Every kind with devices that speak and faults of every rule; `value` is what its numeric fields rise by."""
     for kind in kinds().values():
         await _devices(connection, kind, commune)
         await _readings(connection, kind, commune, value)
@@ -82,8 +82,9 @@ async def _readings(connection: Connection, kind: Kind, commune: str, value: flo
     for device_no in spoke.values():
         for hour in range(6):
             at = NOW - timedelta(hours=hour)
+            shared = (7 - hour) * value if value else None
             values = [
-                True if f.storage == "flag" else value or (f.low or 0) + ((f.high or 100) - (f.low or 0)) / (hour + 2)
+                True if f.storage == "flag" else shared or (f.low or 0) + ((f.high or 100) - (f.low or 0)) / (hour + 2)
                 for f in kind.fields
             ]
             await connection.execute(statement, [device_no, at, at + timedelta(seconds=3), *values])

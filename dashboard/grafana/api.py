@@ -65,7 +65,8 @@ class Asking:
                 return {"message": error.message}
 
         answer = self.ask(answered)
-        return None if answer.get("status") == "OK" else str(answer.get("message") or "it does not say why")
+        said = " ".join(str(answer.get("message")).split())
+        return None if answer.get("status") == "OK" else said
 
     def _ask(self, question: Callable[[], Any], *, missing_is_none: bool) -> Any:
         try:
