@@ -10,6 +10,8 @@ from dashboard.grafana.push import difference
 from hub.errors import BeffroiError
 
 NAME = "Beffroi"
+CONNECTIONS = 5
+"""That Grafana may hold open for one contract; the role itself may have twice as many (store/contract_logins.py)."""
 TLS = ("require", "verify-ca", "verify-full")
 Datasource = dict[str, object]
 """A data source as Grafana's API takes it, without its password."""
@@ -38,7 +40,7 @@ class Database:
         )
 
 
-def datasource(database: Database, role: str) -> Datasource:
+def datasource(database: Database, role: str, connections: int = CONNECTIONS) -> Datasource:
     """The data source that every panel asks, which logs in as a role. Pure."""
     return {
         "name": NAME,
@@ -53,7 +55,7 @@ def datasource(database: Database, role: str) -> Datasource:
             "sslmode": database.sslmode,
             "postgresVersion": 1700,
             "timescaledb": True,  # $__timeGroup becomes time_bucket
-            "maxOpenConns": 10,
+            "maxOpenConns": connections,
             "maxIdleConns": 2,
             "connMaxLifetime": 600,  # seconds: an open connection outlives its role's log-in no longer
         },

@@ -8,7 +8,7 @@ FROM contract c LEFT JOIN pg_roles r ON r.rolname = c.role
 ORDER BY c.name
 
 -- name: open
-ALTER ROLE {role} LOGIN CONNECTION LIMIT 20 PASSWORD {verifier} VALID UNTIL {until}
+ALTER ROLE {role} LOGIN CONNECTION LIMIT 10 PASSWORD {verifier} VALID UNTIL {until}
 
 -- What follows a log-in of the role, and does not concern the API, which enters the role without one.
 -- name: search_path

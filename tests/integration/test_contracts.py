@@ -274,8 +274,8 @@ async def test_nothing_else_can_be_read_by_the_log_in_of_grafana(city: City, log
     """The same search in a session of its own, where there is no other role to go back to."""
     role, url = logged_in
     async with connect(url) as conn:
-        assert await _me(conn) == role
         await conn.execute("SET TRANSACTION READ WRITE")  # it may say so: read only is a default, its rights are not
+        assert await _me(conn) == role
         assert await leaks(conn, role, builtin=True) == []
         assert await (await conn.execute(LAW_BREAKERS, {"role": role})).fetchall() == []
         assert [row["device_no"] for row in await rows_of(conn, LAMP)] == [city.ours[LAMP]] * 2

@@ -195,7 +195,7 @@ async def test_the_log_in_has_limits(world):
     tenant = await world.of("tout")
     assert settings == {"who": tenant.role, "read_only": "on", "timeout": "30s"}
     role = await one(world.url, "SELECT rolconnlimit, rolsuper FROM pg_roles WHERE rolname = %s", tenant.role)
-    assert role == {"rolconnlimit": 20, "rolsuper": False}
+    assert role == {"rolconnlimit": 10, "rolsuper": False}
     kept = await one(
         world.url, "SELECT has_table_privilege(%s, 'public.street_lighting', 'SELECT') AS may", tenant.role
     )
