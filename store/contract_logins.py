@@ -43,7 +43,7 @@ async def open_login(conn: Connection, tenant: Tenant, password: str) -> None:
     verifier = conn.pgconn.encrypt_password(password.encode(), tenant.role.encode(), b"scram-sha-256").decode()
     with explained(tenant.role):
         async with conn.transaction():
-            for name in ("open", "search_path", "read_only", "timeout", "enter", "read", "read_quiet"):
+            for name in ("open", "search_path", "read_only", "timeout", "joins", "enter", "read", "read_quiet"):
                 await _run(conn, name, tenant, verifier=sql.Literal(verifier))
 
 

@@ -190,10 +190,10 @@ async def test_the_log_in_has_limits(world):
     (settings,) = await query(
         world.org("tout"),
         "SELECT current_user AS who, current_setting('default_transaction_read_only') AS read_only,"
-        " current_setting('statement_timeout') AS timeout",
+        " current_setting('statement_timeout') AS timeout, current_setting('enable_nestloop') AS nested",
     )
     tenant = await world.of("tout")
-    assert settings == {"who": tenant.role, "read_only": "on", "timeout": "30s"}
+    assert settings == {"who": tenant.role, "read_only": "on", "timeout": "30s", "nested": "off"}
     role = await one(world.url, "SELECT rolconnlimit, rolsuper FROM pg_roles WHERE rolname = %s", tenant.role)
     assert role == {"rolconnlimit": 10, "rolsuper": False}
     kept = await one(
