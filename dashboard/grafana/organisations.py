@@ -11,6 +11,7 @@ from dashboard.grafana.api import Asking
 from dashboard.grafana.boards import Board
 from dashboard.grafana.datasource import Datasource, push_datasource, remove_datasource
 from dashboard.grafana.push import Pushed, all_new, push
+from hub.errors import BeffroiError
 
 PREFIX = "Beffroi: "
 
@@ -55,8 +56,15 @@ class Organisations:
         return {one["name"]: one["id"] for one in found}
 
     def inside(self, number: int) -> Asking:
-        """The same account in an organisation."""
-        return Asking(self._url, (self._user, self._password), number)
+        """The same account in an organisation; nothing is asked before Grafana says that it is there."""
+        asking = Asking(self._url, (self._user, self._password), number)
+        answered = asking.ask(asking.api.organization.get_current_organization).get("id")
+        if answered != number:
+            raise BeffroiError(
+                f"Grafana at {self._url} answers for its organisation {answered} when it is asked for {number}: "
+                "does a proxy take away the header X-Grafana-Org-Id? Set BEFFROI_GRAFANA_URL to Grafana's own address"
+            )
+        return asking
 
     def make(self, name: str) -> int:
         """A new organisation, whose first member is this account."""

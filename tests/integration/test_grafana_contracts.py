@@ -390,6 +390,20 @@ async def test_another_administrator_joins_the_organisations_first(world):
     assert {"role adjointe", "member adjointe"} == set(world.fake.writes)
 
 
+async def test_a_proxy_that_takes_the_header_away_cannot_make_it_write_elsewhere(world):
+    """The city's own data source has the same uid, in the organisation that Grafana falls back to."""
+
+    async def proxy(scope, receive, send):
+        headers = [(name, value) for name, value in scope.get("headers", ()) if name != b"x-grafana-org-id"]
+        await world.fake.app({**scope, "headers": headers}, receive, send)
+
+    world.fake.writes.clear()
+    async with running(proxy, free_port()) as url:
+        with pytest.raises(BeffroiError, match=r"answers for its organisation 1 .*X-Grafana-Org-Id"):
+            await world.push(BEFFROI_GRAFANA_URL=url)
+    assert world.fake.writes == []
+
+
 async def test_organisations_of_nobody_are_named_and_left(world):
     await asyncio.to_thread(Organisations(world.fake.url, ADMIN, ADMIN_PASSWORD).make, "Beffroi: tramways")
     assert "left over: the organisation Beffroi: tramways" in await world.push("--delete-ended")
