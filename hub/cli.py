@@ -224,9 +224,21 @@ def write_accounts() -> None:
 @grafana_app.command("push", epilog="Example: beffroi grafana push --dry-run")
 def push_dashboards(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
+    contracts: Annotated[
+        bool, typer.Option("--contracts", help="An organisation for each contract, in place of the city's dashboards.")
+    ] = False,
+    delete_ended: Annotated[
+        bool,
+        typer.Option("--delete-ended", help="With --contracts: delete the organisations of contracts that ended."),
+    ] = False,
 ) -> None:
     """Make the Grafana of BEFFROI_GRAFANA_URL hold the dashboards; what is as declared is not touched."""
-    command("grafana").push(read_settings(), dry_run=dry_run)
+    if contracts:
+        command("grafana_contracts").push(read_settings(), dry_run=dry_run, delete_ended=delete_ended)
+    elif delete_ended:
+        raise BadSetting("--delete-ended goes with --contracts")
+    else:
+        command("grafana").push(read_settings(), dry_run=dry_run)
 
 
 @grafana_app.command("export", epilog="Example: beffroi grafana export dashboards")

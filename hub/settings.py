@@ -147,6 +147,11 @@ class Settings(BaseSettings):
     """Of a service account there, with the role Admin."""
     keep: Keep = Keep()
     """How long history is kept, in days: readings, quarters, hours, days, events, accesses."""
+    grafana_user: str | None = None
+    """A server administrator there, for `beffroi grafana push --contracts`."""
+    grafana_password: str | None = None
+    grafana_database: str | None = None
+    """host:port where Grafana reaches the database; as the hub does when absent."""
     clock: str | None = None
     """`real_us:hub_us:speed`; set by `beffroi up --speed`, for its processes."""
     log_format: Literal["console", "json"] = "console"
@@ -168,6 +173,18 @@ class Settings(BaseSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
             raise ValueError("must look like http://host:port, without a name and password")
         return url
+
+    @field_validator("grafana_database")
+    @classmethod
+    def _grafana_database(cls, address: str | None) -> str | None:
+        parts = urlsplit(f"//{address or 'none:1'}")
+        try:
+            is_right = bool(parts.hostname and parts.port) and parts.netloc == (address or "none:1")
+        except ValueError:  # a port that is no number
+            is_right = False
+        if not is_right or parts.username:
+            raise ValueError("must look like host:port")
+        return address
 
     @field_validator("notify_urls", mode="before")
     @classmethod

@@ -20,6 +20,7 @@ import yaml
 
 from devices.kind import kinds
 from hub.errors import BadFile, BadSetting
+from store.contract_logins import limit_login, tenants
 from store.database import Connection
 from store.jsonb import jsonb
 from store.sql import statements
@@ -162,8 +163,10 @@ async def import_contracts(conn: Connection, contracts: Iterable[Contract]) -> t
     BadSetting when the hub's own role may not make roles.
     """
     outcomes: list[bool | None] = []
+    names: set[str] = set()
     async with conn.transaction():
         for contract in contracts:
+            names.add(contract.name)
             values = {**asdict(contract), "kinds": list(contract.kinds), "communes": list(contract.communes)}
             row = await (await conn.execute(SQL["put_contract"], values)).fetchone()
             outcomes.append(row["is_new"] if row else None)
@@ -175,6 +178,9 @@ async def import_contracts(conn: Connection, contracts: Iterable[Contract]) -> t
                     "the hub's database role may not make roles, and each contract needs one; "
                     "give it the right with: ALTER ROLE ... CREATEROLE"
                 ) from error
+        for tenant in await tenants(conn):
+            if tenant.name in names:
+                await limit_login(conn, tenant)
     return outcomes.count(True), outcomes.count(False), outcomes.count(None)
 
 

@@ -70,14 +70,14 @@ def shown_fields(kind: Kind) -> tuple[Field, ...]:
 
 async def expose(connection: Connection) -> None:
     """Make the views of the kinds' tables as they are declared now, in one transaction. Safe to repeat."""
-    with _explained():
+    with explained(ROLE):
         async with connection.transaction():
             await _make_views(connection)
 
 
 async def set_password(connection: Connection, password: str) -> None:
     """Let the role log in with this password, and no other."""
-    with _explained():
+    with explained(ROLE):
         await connection.execute(fill("password", password=password).encode())
 
 
@@ -90,16 +90,16 @@ async def _make_views(connection: Connection) -> None:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """What the database refuses, as what to do."""
+def explained(role: str) -> Iterator[None]:
+    """What the database refuses to change of a role, as what to do."""
     try:
         yield
     except NOT_MIGRATED as error:
         raise BeffroiError("the database is not at the present schema; run: beffroi migrate") from error
     except errors.InsufficientPrivilege as error:
         raise BeffroiError(
-            f"the hub's role may not change {ROLE}, which another role made; as administrator of the database run: "
-            f"GRANT {ROLE} TO the hub's role WITH ADMIN OPTION"
+            f"the hub's role may not change {role}, which another role made; as administrator of the database run: "
+            f"GRANT {role} TO the hub's role WITH ADMIN OPTION"
         ) from error
 
 

@@ -1,5 +1,6 @@
 """What tests share: the real database and the real broker, started once a run on free ports."""
 
+import asyncio
 import secrets
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -51,7 +52,16 @@ async def database_url(servers: Embedded) -> AsyncIterator[str]:
         url = servers.database_url.rsplit("/", 1)[0] + f"/{name}"
         await migrate(url)
         yield url
+        await _without_strangers(connection, name)
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+async def _without_strangers(connection: psycopg.AsyncConnection[tuple[object, ...]], database: str) -> None:
+    """Wait for sessions of other roles, which a test closed and the hub's role may not end."""
+    strangers = "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND usename <> current_user"
+    async with asyncio.timeout(20):
+        while await (await connection.execute(strangers, [database])).fetchone():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 @pytest.fixture(scope="session")

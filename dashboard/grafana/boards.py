@@ -1,11 +1,14 @@
 """Grafana's dashboards, made of the declarations: an overview, the incidents, one per kind of device. Pure.
 
+A contract has the same ones over its kinds, without what only the city may ask.
+
 Trends of a kind are more queries (store/queries/grafana.sql, `trend_...`); a kind without any has a whole dashboard
 all the same.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -42,11 +45,15 @@ NONE_IS_GOOD = ((None, GREEN), (1.0, RED))
 NONE_IS_BETTER = ((None, GREEN), (1.0, ORANGE))
 
 
-def boards(language: str, timezone: str) -> dict[str, Board]:
-    """Every dashboard by its uid, in a language; the same input gives the same dashboards, byte for byte."""
-    declared = tuple(kinds().values())
-    made = [_overview(Questions(declared, language, timezone)), _incidents(Questions(declared, language, timezone))]
-    made += [_of_kind(Questions((kind,), language, timezone), kind) for kind in declared]
+def boards(language: str, timezone: str, contract: Collection[str] | None = None) -> dict[str, Board]:
+    """Every dashboard by its uid, in a language; the same input gives the same dashboards, byte for byte.
+
+    `contract` names the kinds of a contract; None makes the city's dashboards.
+    """
+    shown = tuple(kind for kind in kinds().values() if contract is None or kind.name in contract)
+    everything = Questions(shown, language, timezone, of_city=contract is None)
+    made = [_overview(everything), _incidents(everything)]
+    made += [_of_kind(replace(everything, kinds=(kind,)), kind) for kind in shown]
     return {str(board["uid"]): board for board in made}
 
 
@@ -74,21 +81,9 @@ def _overview(q: Questions) -> Board:
                 )
             ),
         ),
-        Panel(
-            say(Text("Quarantaine, par raison", "Quarantine, by reason")),
-            "bars",
-            [q.ask("quarantined")],
-            by_metric=True,
-            help=say(Text("De toute la ville, sans choix de commune.", "Of the whole city, whatever the commune.")),
-        ),
+        *([_quarantined(q)] if q.of_city else []),
         _open_list(q),
-        Panel(
-            say(Text("Où en sont les lecteurs du journal", "How far the readers of the log are")),
-            "table",
-            [q.ask("readers")],
-            24,
-            5,
-        ),
+        *([_readers(q)] if q.of_city else []),
     ]
     return _board("beffroi-overview", say(Text("Beffroi : vue d'ensemble", "Beffroi: overview")), q, [("", panels)])
 
@@ -180,10 +175,25 @@ def _of_kind(q: Questions, kind: Kind) -> Board:
     )
 
 
+def _quarantined(q: Questions) -> Panel:
+    return Panel(
+        q.say(Text("Quarantaine, par raison", "Quarantine, by reason")),
+        "bars",
+        [q.ask("quarantined")],
+        by_metric=True,
+        help=q.say(Text("De toute la ville, sans choix de commune.", "Of the whole city, whatever the commune.")),
+    )
+
+
+def _readers(q: Questions) -> Panel:
+    title = q.say(Text("Où en sont les lecteurs du journal", "How far the readers of the log are"))
+    return Panel(title, "table", [q.ask("readers")], 24, 5)
+
+
 def _state_of_things(q: Questions) -> list[Panel]:
     """What is open now, in one line of large figures."""
     say = q.say
-    return [
+    panels = [
         Panel(say(Text("Défauts ouverts", "Open faults")), "stat", [q.ask("open_by_priority")], 8, 4, by_priority=True),
         Panel(
             say(Text("À prendre en compte", "To acknowledge")),
@@ -212,15 +222,11 @@ def _state_of_things(q: Questions) -> list[Panel]:
             steps=NONE_IS_BETTER,
             help=say(Text("Au registre, et sans aucune mesure.", "In the registry, without one reading.")),
         ),
-        Panel(
-            say(Text("À mettre en service", "To commission")),
-            "stat",
-            [q.ask("to_commission")],
-            4,
-            4,
-            steps=NONE_IS_BETTER,
-        ),
     ]
+    if q.of_city:
+        title = say(Text("À mettre en service", "To commission"))
+        panels.append(Panel(title, "stat", [q.ask("to_commission")], 4, 4, steps=NONE_IS_BETTER))
+    return panels
 
 
 def _trend(q: Questions, one: Trend, width: int) -> Panel:

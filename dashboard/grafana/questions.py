@@ -52,6 +52,8 @@ class Questions:
     kinds: tuple[Kind, ...]
     language: str
     timezone: str
+    of_city: bool = True
+    """May they ask what only the city knows: the quarantine, the log, what nobody declared?"""
 
     def say(self, text: Text) -> str:
         """A text in the language of the page."""

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from dashboard.grafana.api import Asking
 from dashboard.grafana.boards import Board, boards
-from dashboard.grafana.push import Change, Grafana, Pushed
+from dashboard.grafana.push import Change, Pushed, must_have_datasource
+from dashboard.grafana.push import push as push_boards
 from hub.errors import BadFile, BadSetting
 from hub.secrets import Secrets, database_url
 from hub.settings import Settings
@@ -16,20 +18,23 @@ from store.database import connect
 from store.grafana import ROLE, expose, set_password
 
 console = Console(highlight=False, markup=False, soft_wrap=True)
-WORDS = {False: {"new": "made", "changed": "changed"}, True: {"new": "would make", "changed": "would change"}}
+WORDS = {
+    False: {"new": "made", "changed": "changed", "removed": "removed"},
+    True: {"new": "would make", "changed": "would change", "removed": "would remove"},
+}
 """What was done, or would be on a dry run."""
 
 
 def push(settings: Settings, *, dry_run: bool) -> None:
     """Make a Grafana hold the dashboards; says what was done, or on a dry run what would be."""
-    if not settings.grafana_url:
-        raise BadSetting("BEFFROI_GRAFANA_URL is not set; set it to Grafana's address, such as http://127.0.0.1:3000")
+    url = grafana_url(settings)
     if not settings.grafana_token:
         raise BadSetting(
             "BEFFROI_GRAFANA_TOKEN is not set; make a token for a service account with the role Admin in Grafana"
         )
-    grafana = Grafana(settings.grafana_url, settings.grafana_token)
-    _report(grafana.push(made_for(settings), dry_run=dry_run), dry_run=dry_run)
+    asking = Asking(url, settings.grafana_token)
+    must_have_datasource(asking)
+    report(push_boards(asking, made_for(settings), dry_run=dry_run), dry_run=dry_run)
 
 
 def export(settings: Settings, folder: Path) -> None:
@@ -68,7 +73,15 @@ def made_for(settings: Settings) -> dict[str, Board]:
     return boards(settings.language, settings.timezone)
 
 
-def _report(pushed: Pushed, *, dry_run: bool) -> None:
+def grafana_url(settings: Settings) -> str:
+    """Grafana's address; BadSetting when none is set."""
+    if not settings.grafana_url:
+        raise BadSetting("BEFFROI_GRAFANA_URL is not set; set it to Grafana's address, such as http://127.0.0.1:3000")
+    return settings.grafana_url
+
+
+def report(pushed: Pushed, *, dry_run: bool) -> None:
+    """Say what a push of dashboards did, or would do."""
     words = WORDS[dry_run]
     if pushed.folder_is_new:
         console.print(f"{words['new']} the folder Beffroi")

@@ -3,8 +3,11 @@
 -- its PostgreSQL data source.
 -- ${commune:sqlstring} is the choice at the top of the page, as a list of SQL strings.
 
+-- One choice at least: of none, Grafana would make a list that is no SQL.
 -- name: communes
-SELECT DISTINCT commune FROM device ORDER BY commune
+SELECT DISTINCT commune FROM device
+UNION ALL SELECT '-' WHERE NOT EXISTS (SELECT FROM device)
+ORDER BY commune
 
 -- name: open_by_priority
 SELECT count(*) FILTER (WHERE priority = 1) AS "P1",
@@ -20,7 +23,7 @@ SELECT {kind_label} AS {kind_title},
        count(*) FILTER (WHERE i.priority = 3) AS "P3"
 FROM incident i JOIN device d ON d.device_no = i.cause_no
 WHERE i.state <> 'closed' AND i.kind IN ({kinds}) AND d.commune IN (${commune:sqlstring})
-GROUP BY i.kind ORDER BY count(*) FILTER (WHERE i.priority = 1) DESC, count(*) DESC
+GROUP BY i.kind ORDER BY count(*) FILTER (WHERE i.priority = 1) DESC, count(*) DESC, i.kind
 
 -- name: open_by_age
 SELECT a.label AS {age_title},
@@ -43,13 +46,13 @@ GROUP BY a.place, a.label ORDER BY a.place
 SELECT {code_label} AS {code_title}, count(*) AS {count_title}
 FROM incident i JOIN device d ON d.device_no = i.cause_no
 WHERE i.state <> 'closed' AND i.kind IN ({kinds}) AND d.commune IN (${commune:sqlstring})
-GROUP BY i.kind, i.code ORDER BY count(*) DESC LIMIT 20
+GROUP BY i.kind, i.code ORDER BY count(*) DESC, 1 LIMIT 20
 
 -- name: open_by_commune
 SELECT d.commune AS {commune_title}, count(*) AS {count_title}
 FROM incident i JOIN device d ON d.device_no = i.cause_no
 WHERE i.state <> 'closed' AND i.kind IN ({kinds}) AND d.commune IN (${commune:sqlstring})
-GROUP BY d.commune ORDER BY count(*) DESC LIMIT 20
+GROUP BY d.commune ORDER BY count(*) DESC, 1 LIMIT 20
 
 -- name: open_list
 SELECT i.priority AS "P", i.opened_at AS {since_title}, {code_label} AS {code_title},
@@ -87,7 +90,7 @@ GROUP BY 1, 2 ORDER BY 1
 SELECT {code_label} AS {code_title}, count(*) AS {count_title}
 FROM incident i JOIN device d ON d.device_no = i.cause_no
 WHERE $__timeFilter(i.opened_at) AND i.kind IN ({kinds}) AND d.commune IN (${commune:sqlstring})
-GROUP BY i.kind, i.code ORDER BY count(*) DESC LIMIT 20
+GROUP BY i.kind, i.code ORDER BY count(*) DESC, 1 LIMIT 20
 
 -- name: repeated
 SELECT coalesce(d.label, d.id) AS {device_title}, {code_label} AS {code_title}, d.commune AS {commune_title},
@@ -95,7 +98,7 @@ SELECT coalesce(d.label, d.id) AS {device_title}, {code_label} AS {code_title}, 
 FROM incident i JOIN device d ON d.device_no = i.cause_no
 WHERE $__timeFilter(i.opened_at) AND i.kind IN ({kinds}) AND d.commune IN (${commune:sqlstring})
 GROUP BY d.device_no, d.label, d.id, d.commune, i.kind, i.code HAVING count(*) > 1
-ORDER BY count(*) DESC LIMIT 50
+ORDER BY count(*) DESC, 1, 2 LIMIT 50
 
 -- name: silent_count
 SELECT count(DISTINCT s.device_no) AS n

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from dashboard.grafana.boards import boards
+from dashboard.grafana.datasource import Database, datasource
 from dashboard.grafana.panels import DATASOURCE_TYPE, DATASOURCE_UID
 from dashboard.grafana.push import FOLDER_TITLE, FOLDER_UID
 from hub.runtime.mosquitto import Mosquitto
@@ -214,7 +215,8 @@ def test_the_program_finds_its_files_where_the_image_and_the_mounts_put_them():
 def test_the_data_source_is_the_one_that_panels_ask():
     (source,) = yaml.safe_load((ROOT / "docker/grafana/datasources.yaml").read_text())["datasources"]
     assert (source["uid"], source["type"], source["user"]) == (DATASOURCE_UID, DATASOURCE_TYPE, ROLE)
-    assert source["url"] == "database:5432" and source["jsonData"]["database"] == "beffroi"
+    made = datasource(Database("database:5432", "beffroi", "disable"), ROLE, connections=10)
+    assert {name: source[name] for name in made} == made, "as a push makes those of contracts"
     assert source["jsonData"]["timescaledb"] is True, "the macros of time are tested as they are with TimescaleDB"
     assert source["secureJsonData"] == {"password": "$GRAFANA_DATABASE_PASSWORD"}
     assert "GRAFANA_DATABASE_PASSWORD" in SERVICES["grafana"]["environment"]

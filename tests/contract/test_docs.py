@@ -29,7 +29,7 @@ SPAN = re.compile(r"`([^`\n]+(?:\n[^`\n]+)?)`")
 COMMAND = re.compile(r"\bbeffroi ([a-z][^`\n#|;&]*)")
 TARGET = re.compile(r"^\s*(?:[A-Z_]+=\S+ )*make ([a-z]+)", re.MULTILINE)
 HOSTS = re.compile(r"\b(?:https?|mqtts?|wss?)://(?:[^\s/@`\"']+@)?([\w.-]+)")
-KNOWN_HOSTS = re.compile(r"127\.0\.0\.1|host|.*\.example|mqtt\.hsl\.fi|keepachangelog\.com|semver\.org|\.\.\.")
+KNOWN_HOSTS = re.compile(r"127\.0\.0\.1|host|grafana|.*\.example|mqtt\.hsl\.fi|keepachangelog\.com|semver\.org|\.\.\.")
 """Addresses that a page may name: examples, what it speaks of, and the forms that it follows."""
 OUR_FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
 

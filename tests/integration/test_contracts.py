@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -13,6 +14,7 @@ from psycopg import sql
 
 from devices.kind import DeviceType, Field, Kind, Text, kinds
 from store import delegate
+from store.contract_logins import open_login, tenants
 from store.contracts import Contract, import_contracts
 from store.database import Connection, connect
 from store.schema import table_ddl
@@ -252,6 +254,71 @@ async def test_nothing_else_can_be_read_through_any_relation_or_function(city: C
         role = await city_of.role_of(conn, contract)
         assert await leaks(conn, role, builtin=contract is EVERYTHING) == []
         assert await (await conn.execute(LAW_BREAKERS, {"role": role})).fetchall() == []
+
+
+@pytest.fixture(scope="module")
+async def logged_in(city: City) -> tuple[str, str]:
+    """A contract's role and its own URL, as its data source in Grafana has them."""
+    contract = replace(EVERYTHING, name="tout-grafana")
+    async with connect(city.url) as conn:
+        await import_contracts(conn, [contract])
+        tenant = next(one for one in await tenants(conn) if one.name == contract.name)
+        forever = replace(tenant, ends_at=None)  # the contract is over, and its password would be too
+        await open_login(conn, forever, "of-the-tests")
+        await conn.commit()
+    parts = urlsplit(city.url)
+    return tenant.role, f"postgresql://{tenant.role}:of-the-tests@{parts.hostname}:{parts.port}{parts.path}"
+
+
+async def test_nothing_else_can_be_read_by_the_log_in_of_grafana(city: City, logged_in: tuple[str, str]) -> None:
+    """The same search in a session of its own, where there is no other role to go back to."""
+    role, url = logged_in
+    async with connect(url) as conn:
+        await conn.execute("SET TRANSACTION READ WRITE")  # it may say so: read only is a default, its rights are not
+        assert await _me(conn) == role
+        assert await leaks(conn, role, builtin=True) == []
+        assert await (await conn.execute(LAW_BREAKERS, {"role": role})).fetchall() == []
+        assert [row["device_no"] for row in await rows_of(conn, LAMP)] == [city.ours[LAMP]] * 2
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE public.mine (a int)",
+        "CREATE TABLE delegate_grafana.mine (a int)",
+        "CREATE TEMP TABLE device (a int)",
+        "CREATE FUNCTION delegate_grafana.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "DELETE FROM public.device",
+        "SELECT * FROM public.street_lighting",
+        "SELECT * FROM grafana.device",
+        "SELECT announced FROM public.device",
+        "SET ROLE beffroi_grafana",
+        "SET ROLE {hub}",
+        "SET ROLE {other}",
+        "SET SESSION AUTHORIZATION {other}",
+        "SET SESSION AUTHORIZATION {hub}",
+        "ALTER ROLE {me} CONNECTION LIMIT -1",
+        "ALTER ROLE {me} VALID UNTIL 'infinity'",
+        "ALTER ROLE {other} PASSWORD 'x'",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{hub}'",
+    ],
+)
+async def test_the_log_in_of_grafana_makes_and_becomes_nothing(
+    city: City, logged_in: tuple[str, str], statement: str
+) -> None:
+    async with connect(city.url) as hub:
+        names = {"me": logged_in[0], "hub": await _me(hub), "other": await city_of.role_of(hub, PERSONAL)}
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            async with connect(logged_in[1]) as conn:
+                await conn.execute("SET TRANSACTION READ WRITE")
+                await conn.execute(statement.format(**names).encode())
+
+
+async def test_setting_no_role_leaves_the_contract_what_it_is(city: City, logged_in: tuple[str, str]) -> None:
+    async with connect(logged_in[1]) as conn:
+        for statement in ("RESET ROLE", "SET ROLE NONE", "SELECT set_config('role', 'none', false)"):
+            await conn.execute(statement.encode())
+            assert [row["device_no"] for row in await rows_of(conn, LAMP)] == [city.ours[LAMP]] * 2
 
 
 async def test_the_search_for_leaks_finds_them(city: City) -> None:

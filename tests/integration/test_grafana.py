@@ -4,20 +4,20 @@ import asyncio
 import json
 import os
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from fastapi import FastAPI
-from psycopg import sql
 from starlette.responses import PlainTextResponse
 from typer.testing import CliRunner
 
+from dashboard.grafana.api import Asking
 from dashboard.grafana.boards import boards
-from dashboard.grafana.push import FOLDER_UID, Grafana
+from dashboard.grafana.push import FOLDER_UID, must_have_datasource
+from dashboard.grafana.push import push as push_boards
 from devices.kind import kinds
-from devices.registry import Device
 from hub.cli import app
 from hub.errors import BadSetting, BeffroiError, Unavailable
 from store import registry
@@ -26,28 +26,11 @@ from store.grafana import ROLE, expose, set_password
 from tests.conftest import free_port
 from tests.database import fetch, one
 from tests.grafana import TOKEN, FakeGrafana, running
+from tests.grafana_city import NOW, add_commune, expanded, numbers, queries
 
-NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-SINCE, UNTIL = NOW - timedelta(hours=24), NOW + timedelta(hours=1)
 PASSWORD = "of-the-tests"
 REAL = "BEFFROI_TEST_GRAFANA_URL"
-ALL = {
-    (uid, panel["title"], target["refId"]): (target["rawSql"], target["format"])
-    for uid, board in boards("fr", "Europe/Paris").items()
-    for panel in (one for panel in board["panels"] for one in (panel, *(panel.get("panels") or ())))
-    for target in panel.get("targets") or ()
-}
-
-
-def expanded(query: str, *, width: str = "300.000s", communes: tuple[str, ...] = ("dijon", "chenove")) -> str:
-    """A query as Grafana's data source sends it: variables and macros of time expanded, with TimescaleDB on."""
-    span = f"BETWEEN '{SINCE:%Y-%m-%dT%H:%M:%SZ}' AND '{UNTIL:%Y-%m-%dT%H:%M:%SZ}'"
-    query = query.replace("${commune:sqlstring}", ",".join(f"'{one}'" for one in communes))
-    query = query.replace("$__interval_ms", "300000").replace("$__interval", width)
-    query = re.sub(r"\$__timeFilter\(([^)]*)\)", rf"\1 {span}", query)
-    query = re.sub(r"\$__timeGroup\(([^,)]*), *'?([^')]*)'?\)", r"time_bucket('\2', \1)", query)
-    assert "$" not in query
-    return query
+ALL = queries(boards("fr", "Europe/Paris"))
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +39,7 @@ async def city(database_url):
     async with connect(database_url) as connection:
         await expose(connection)
         await set_password(connection, PASSWORD)
-        for kind in kinds().values():
-            await _devices(connection, kind)
-            await _readings(connection, kind)
-            await _incidents(connection, kind)
+        await add_commune(connection, "dijon")
         await registry.register_unknown(connection, [("dijon", "water_meter", "stranger")], NOW)
         await connection.execute(
             "INSERT INTO quarantine (log_id, log_offset, part, received_at, source, topic, payload, reason, detail)"
@@ -72,69 +52,6 @@ async def city(database_url):
         await connection.commit()
     parts = urlsplit(database_url)
     yield f"postgresql://{ROLE}:{PASSWORD}@{parts.hostname}:{parts.port}{parts.path}"
-
-
-async def _devices(connection, kind):
-    """Of each type: one that speaks, and one that never did."""
-    devices = [
-        Device("dijon", kind.name, f"{type.name}-{n}", type.name, None, None, 47.3, 5.0, f"{type.name} {n}", "rue", {})
-        for type in kind.types
-        if type.parent is None
-        for n in (1, 2)
-    ]
-    await registry.import_devices(connection, devices, NOW - timedelta(days=9))
-    parents = {type.name for type in kind.types if type.parent is None}
-    while rest := [type for type in kind.types if type.name not in parents and type.parent in parents]:
-        for type in rest:
-            more = [
-                Device(
-                    *("dijon", kind.name, f"{type.name}-{n}", type.name, f"{type.parent}-1", None, 47.3, 5.0),
-                    *(f"{type.name} {n}", "rue", {}),
-                )
-                for n in (1, 2)
-            ]
-            assert not (await registry.import_devices(connection, more, NOW - timedelta(days=9))).bad
-            parents.add(type.name)
-
-
-async def _readings(connection, kind):
-    names = [sql.Identifier(field.name) for field in kind.fields]
-    statement = sql.SQL("INSERT INTO {} (device_no, ts, received_at, {}) VALUES (%s, %s, %s, {})").format(
-        sql.Identifier(kind.name), sql.SQL(", ").join(names), sql.SQL(", ").join([sql.Placeholder()] * len(names))
-    )
-    spoke = await _numbers(connection, kind.name, "-1")
-    for device_no in spoke.values():
-        for hour in range(6):
-            at = NOW - timedelta(hours=hour)
-            values = [
-                True if f.storage == "flag" else (f.low or 0) + ((f.high or 100) - (f.low or 0)) / (hour + 2)
-                for f in kind.fields
-            ]
-            await connection.execute(statement, [device_no, at, at + timedelta(seconds=3), *values])
-    await connection.execute(
-        "UPDATE device SET first_seen_at = %s WHERE device_no = ANY (%s)", [NOW, [*spoke.values()]]
-    )
-
-
-async def _incidents(connection, kind):
-    numbers = await _numbers(connection, kind.name, "-1")
-    for rule in kind.rules:
-        cause = numbers[f"{rule.type}-1"]
-        for hours, state in ((2, "new"), (7, "closed"), (9, "closed")):
-            opened = NOW - timedelta(hours=hours)
-            later = opened + timedelta(minutes=20) if state == "closed" else None
-            await connection.execute(
-                "INSERT INTO incident (cause_no, code, kind, priority, state, opened_at, detected_at, acknowledged_at,"
-                " cleared_at, closed_at, explanation) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '{}')",
-                [cause, rule.code, kind.name, rule.priority, state, opened, opened, *[later] * 3],
-            )
-
-
-async def _numbers(connection, kind, ending):
-    rows = await connection.execute(
-        "SELECT id, device_no FROM device WHERE kind = %s AND id LIKE %s", [kind, f"%{ending}"]
-    )
-    return {row["id"]: row["device_no"] for row in await rows.fetchall()}
 
 
 @pytest.mark.parametrize(("uid", "title", "ref"), ALL, ids=lambda part: part)
@@ -187,12 +104,12 @@ async def test_figures_are_those_of_the_city(city, database_url):
 
 async def test_the_share_of_lamps_lit_is_that_of_lamps_told_to_shine(city, database_url):
     async with connect(database_url) as connection:
-        numbers = await _numbers(connection, "street_lighting", "")
+        lamps_of = await numbers(connection, "dijon", "street_lighting", "")
         await connection.execute("DELETE FROM street_lighting")
         await connection.execute(
             "UPDATE device SET attributes = '{\"rated_power_w\": 60}' WHERE kind = 'street_lighting' AND type = 'lamp'"
         )
-        lamps, at = (numbers["lamp-1"], numbers["lamp-2"]), NOW - timedelta(hours=20)
+        lamps, at = (lamps_of["lamp-1"], lamps_of["lamp-2"]), NOW - timedelta(hours=20)
         # Lit; told to shine and dark; told to be dark; says that it failed.
         for n, (device_no, dim, power, failed) in enumerate(
             [(lamps[0], 100, 58, False), (lamps[1], 50, 2, False), (lamps[0], 0, 0, False), (lamps[1], 50, 30, True)]
@@ -209,7 +126,7 @@ async def test_the_share_of_lamps_lit_is_that_of_lamps_told_to_shine(city, datab
 
 async def test_a_counter_s_increase_survives_its_reset(city, database_url):
     async with connect(database_url) as connection:
-        meter = (await _numbers(connection, "water_meter", "meter-1"))["meter-1"]
+        meter = (await numbers(connection, "dijon", "water_meter", "meter-1"))["meter-1"]
         await connection.execute("DELETE FROM water_meter")
         for n, total in enumerate((100.0, 101.5, 101.5, 0.25, 1.0)):  # a new meter before the fourth
             at = NOW - timedelta(hours=10) + timedelta(minutes=n)
@@ -297,14 +214,19 @@ async def grafana():
 
 
 async def push(url, made, *, token=TOKEN, dry_run=False):
-    return await asyncio.to_thread(Grafana(url, token).push, made, dry_run=dry_run)
+    def work():
+        asking = Asking(url, token)
+        must_have_datasource(asking)
+        return push_boards(asking, made, dry_run=dry_run)
+
+    return await asyncio.to_thread(work)
 
 
 async def test_a_push_makes_everything_and_a_second_one_nothing(grafana):
     made = boards("fr", "Europe/Paris")
     done = await push(grafana.url, made)
     assert done.folder_is_new and [change.what for change in done.changes] == ["new"] * len(made)
-    assert grafana.writes == [f"folder {FOLDER_UID}", *(f"dashboard {uid}" for uid in made)]
+    assert grafana.writes == [f"Main Org.: folder {FOLDER_UID}", *(f"Main Org.: dashboard {uid}" for uid in made)]
     grafana.writes.clear()
     again = await push(grafana.url, made)
     assert not again.folder_is_new and {change.what for change in again.changes} == {"same"}
@@ -324,7 +246,7 @@ async def test_only_what_differs_is_written_and_a_dry_run_says_what(grafana):
     assert "-panels[Changé à la main].title: Changé à la main" in changed.diff
     assert "+panels[Défauts ouverts].title: Défauts ouverts" in changed.diff
     await push(grafana.url, made)
-    assert grafana.writes == ["dashboard beffroi-incidents"]
+    assert grafana.writes == ["Main Org.: dashboard beffroi-incidents"]
 
 
 async def test_a_dashboard_that_was_moved_comes_back(grafana):
@@ -426,7 +348,7 @@ async def test_a_real_grafana():
     if not url:
         pytest.skip(f"no real Grafana was tried: {REAL} names none")
     made = boards("fr", "Europe/Paris")
-    grafana = Grafana(url, os.environ["BEFFROI_TEST_GRAFANA_TOKEN"])
-    await asyncio.to_thread(grafana.push, made)
-    again = await asyncio.to_thread(grafana.push, made)
+    token = os.environ["BEFFROI_TEST_GRAFANA_TOKEN"]
+    await push(url, made, token=token)
+    again = await push(url, made, token=token)
     assert {change.what for change in again.changes} == {"same"}, [change.diff for change in again.changes]
