@@ -98,6 +98,9 @@ class Settings(BaseSettings):
     """Everything that the hub writes on this machine: runtime, log, checkpoints, secrets."""
     runtime: Path | None = None
     """Where the embedded servers' programs are; `runtime` in the home when absent."""
+    programs: Literal["auto", "machine", "own"] = "auto"
+    """Programs of the embedded servers and of the tests' browser: this machine's where they fit, else unpacked ones;
+    this machine's only; or unpacked ones only."""
     database_url: str | None = None
     """A running TimescaleDB; the embedded one when absent."""
     mqtt_url: str | None = None

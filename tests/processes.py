@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from urllib.parse import urlsplit
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
+
+from hub.runtime import debian
+from hub.runtime.bundles import SERVERS
 
 T = TypeVar("T")
 
@@ -134,3 +138,9 @@ async def eventually(look: Callable[[], Awaitable[T]], wanted: Callable[[T], boo
         assert time.monotonic() < deadline, f"still {seen!r} after {timeout_s} s"
         await asyncio.sleep(0.1)
     return seen
+
+
+def mosquitto_pub(runtime: Path = Path(".beffroi/runtime")) -> Path:
+    """Mosquitto's own client: this machine's, else the one that comes with the unpacked servers."""
+    own = shutil.which("mosquitto_pub")
+    return Path(own) if own else debian.ensure(SERVERS, runtime) / "usr/bin/mosquitto_pub"

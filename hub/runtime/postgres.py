@@ -38,7 +38,7 @@ class Postgres:
     """Where the embedded database's programs and data are, and where it listens."""
 
     programs: Path
-    """Folder of the unpacked packages."""
+    """Folder of postgres and initdb."""
     home: Path
     """The hub's home, absolute."""
     port: int
@@ -160,7 +160,7 @@ class Postgres:
         )
 
     def _binary(self, name: str) -> Path:
-        return self.programs / "usr/lib/postgresql/17/bin" / name
+        return self.programs / name
 
 
 def configuration(server: Postgres, memory_bytes: int | None = None) -> str:

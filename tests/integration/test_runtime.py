@@ -212,7 +212,7 @@ async def test_a_killed_broker_keeps_what_it_acknowledged_two_seconds_before(tmp
 
 async def test_the_broker_tells_its_process_while_it_runs(servers: Embedded, settings: Settings) -> None:
     assert servers.mosquitto is not None
-    assert Mosquitto.of(settings, Path()).running_pid() == servers.mosquitto.pid
+    assert Mosquitto.of(settings).running_pid() == servers.mosquitto.pid
 
 
 async def test_the_database_refuses_a_wrong_password(servers: Embedded) -> None:
