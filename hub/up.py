@@ -8,6 +8,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+from dashboard.base_map import load_base_map
 from hub.clock import SECOND_US, Clock, to_datetime
 from hub.clock_memory import ClockMemory, starting_clock
 from hub.errors import BadSetting
@@ -36,6 +37,7 @@ def up(settings: Settings, *, simulate: bool = True, speed: float = 1.0) -> None
     home = private_folder(settings.home.resolve())
     with only_hub_of(home, page_address(settings)) as lock:
         check_ports(settings)
+        load_base_map(settings)  # what is wrong with it is told before anything starts
         for server in programs.needed(settings):
             console.print(server.told, markup=False)
         memory = ClockMemory(home / "clock.json")
