@@ -125,6 +125,8 @@ class DeviceType:
     """The device type that it hangs from, if any."""
     resting_label: Text = AT_REST
     """What its planned rest is called."""
+    is_household: bool = False
+    """Do its readings tell how a household lives? Then a contract sees one a day, unless it says why it needs all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -278,7 +278,9 @@ KIND = Kind(
     name="water_meter",
     label=Text("Compteurs d'eau", "Water meters"),
     types=(
-        DeviceType("meter", Text("Compteur d'eau", "Water meter"), "dot", meter_period_s, parent="zone"),
+        DeviceType(
+            "meter", Text("Compteur d'eau", "Water meter"), "dot", meter_period_s, parent="zone", is_household=True
+        ),
         DeviceType("zone", Text("Secteur de réseau", "Network zone"), "diamond", zone_period_s),
     ),
     fields=(

@@ -14,12 +14,11 @@ from store.sql import statements
 
 POSITION = frozenset({"lat", "lon", "course_deg"})
 """Fields of a mobile kind that say where a vehicle was or went."""
-HOUSEHOLD_TYPES = {"water_meter": ["meter"]}
-"""Device types whose readings tell how a household lives; a kind does not declare it yet."""
 
 
 def contract_ddl(kind: Kind, types: Mapping[Storage, sql.SQL]) -> list[sql.Composed]:
     """The statements that make what contracts see of a kind, whatever it was before."""
+    household_types = [type.name for type in kind.types if type.is_household]
     parts = {
         "kind": sql.Literal(kind.name),
         "table": sql.Identifier("public", kind.name),
@@ -28,8 +27,8 @@ def contract_ddl(kind: Kind, types: Mapping[Storage, sql.SQL]) -> list[sql.Compo
         "points": sql.Identifier("delegate", f"{kind.name}_points"),
         "latest": sql.Identifier("delegate", f"{kind.name}_latest"),
         "is_mobile": sql.Literal(kind.is_mobile),
-        "household_types": sql.Literal(HOUSEHOLD_TYPES.get(kind.name)),
-        "is_household": sql.Literal(kind.name in HOUSEHOLD_TYPES),
+        "household_types": sql.Literal(household_types or None),
+        "is_household": sql.Literal(bool(household_types)),
         "fields": _listed(_shown(kind, field) for field in kind.fields),
         "typed": _listed(sql.SQL("{} {}").format(sql.Identifier(f.name), types[f.storage]) for f in kind.fields),
         "thinned": _listed(_thinned(kind, field) for field in kind.fields),

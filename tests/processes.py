@@ -31,6 +31,8 @@ class Processes:
     database_url: str
     mqtt_url: str
     more: dict[str, str] = field(default_factory=dict)
+    tree: Path = Path()
+    """The checkout whose program they run."""
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -48,7 +50,11 @@ class Processes:
         for name in names:
             with (self.home / f"{name}.log").open("ab") as log:
                 self.running[name] = subprocess.Popen(
-                    [sys.executable, "-m", "hub.cli", name], env=self.environment, stdout=log, stderr=log
+                    [sys.executable, "-m", "hub.cli", name],
+                    cwd=self.tree,
+                    env=self.environment,
+                    stdout=log,
+                    stderr=log,
                 )
 
     async def command(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -56,6 +62,7 @@ class Processes:
         return await asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-m", "hub.cli", *arguments],
+            cwd=self.tree,
             env=self.environment | more,
             capture_output=True,
             text=True,
