@@ -2,16 +2,16 @@
 
 import sys
 
+from hub.cli import read_settings
 from hub.errors import BeffroiError
 from hub.runtime import programs
 from hub.runtime.progress import console
-from hub.settings import Settings
 
 
 def main() -> int:
     """Exit code 0 when everything is there; else one sentence and the error's code."""
     try:
-        settings = Settings()
+        settings = read_settings()
         for chosen in (*programs.needed(settings), programs.chromium(settings)):
             console.print(chosen.told, markup=False)
     except BeffroiError as error:

@@ -149,7 +149,7 @@ def _folders_of_postgres(path: str) -> Iterator[Path]:
     if program := shutil.which("postgres", path=path):
         yield Path(program).resolve().parent
     if teller := shutil.which("pg_config", path=path):
-        yield Path(_said(teller, "--bindir").strip())
+        yield Path(_said(teller, "--bindir").strip() or os.devnull)
 
 
 def _look_at_chromium(program: Path) -> Found:
