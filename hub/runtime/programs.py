@@ -148,8 +148,9 @@ def _look_at_mosquitto(program: Path) -> Found:
 def _folders_of_postgres(path: str) -> Iterator[Path]:
     if program := shutil.which("postgres", path=path):
         yield Path(program).resolve().parent
-    if teller := shutil.which("pg_config", path=path):
-        yield Path(_said(teller, "--bindir").strip() or os.devnull)
+    teller = shutil.which("pg_config", path=path)
+    if teller and (folder := _said(teller, "--bindir").strip()):
+        yield Path(folder)
 
 
 def _look_at_chromium(program: Path) -> Found:
