@@ -26,6 +26,7 @@ from dashboard.access import signed_in
 from dashboard.api.router import api_router
 from dashboard.assets import MEDIA_TYPES, load_assets
 from dashboard.attempts import Attempts
+from dashboard.base_map import load_base_map
 from dashboard.desk import AtDesk, Desk, load_templates
 from dashboard.guard import Guard
 from dashboard.live import Live, follow
@@ -46,6 +47,7 @@ GOODBYE_S = 3
 
 def create_app(*, settings: Settings, database_url: str, mqtt_url: str, clock: Clock) -> FastAPI:
     """The page. It starts without database or broker, says so, and recovers when they come."""
+    base_map = load_base_map(settings)
     assets, words = load_assets(), load_words(settings.timezone, commune_names(settings.city))
     templates = load_templates(words, assets, settings)
 
@@ -54,7 +56,9 @@ def create_app(*, settings: Settings, database_url: str, mqtt_url: str, clock: C
         live = Live({name: Picture.of(name) for name in kinds()})
         watch = Watch()
         async with pool(database_url) as connections:
-            app.state.desk = Desk(settings, clock, connections, live, watch, words, assets, Attempts(), templates)
+            app.state.desk = Desk(
+                settings, clock, connections, live, watch, words, assets, base_map, Attempts(), templates
+            )
             tasks = [
                 asyncio.create_task(follow(live, mqtt_url), name="live frames"),
                 asyncio.create_task(listen(watch, database_url), name="incident notices"),
@@ -78,7 +82,7 @@ def create_app(*, settings: Settings, database_url: str, mqtt_url: str, clock: C
     )
     app.state.pulse = Pulse(settings.home, clock)
     app.add_middleware(GZipMiddleware, compresslevel=5)
-    app.add_middleware(Guard, page_url=settings.page_url)
+    app.add_middleware(Guard, page_url=settings.page_url, map_origins=base_map.origins)
     add_problem_handlers(app)
     app.include_router(open_to_all())
     app.include_router(access.router)

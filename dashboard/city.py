@@ -2,13 +2,14 @@
 
 import asyncio
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Header, HTTPException, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from dashboard.access import SignedIn
+from dashboard.base_map import BaseMap
 from dashboard.desk import AtDesk, InWords
 from dashboard.words import Words
 from devices.kind import Kind, State, kinds
@@ -18,6 +19,7 @@ router = APIRouter()
 UNKNOWN_TYPE = 127
 TO_COMMISSION = 128
 """Added to the type's number of a device that nobody declared yet."""
+GEOJSON = "application/geo+json"
 EMPTY_MAP = {"type": "FeatureCollection", "features": []}
 
 
@@ -58,14 +60,44 @@ async def device_places(
     return Response(content, media_type="application/octet-stream", headers=headers)
 
 
-@router.get("/api/map/{layer}.geojson")
-async def base_map(layer: Literal["communes", "streets"], at: AtDesk, person: SignedIn) -> Response:
-    """The city's own map; an empty one where the city's folder has none."""
-    path = at.settings.city / f"{layer}.geojson"
+@router.get("/api/map")
+async def base_map(at: AtDesk, person: SignedIn, words: InWords) -> Response:
+    """The real base map, if there is one, and the words that tell what the map is made of."""
+    map_ = at.base_map
+    body = {
+        "style": map_.style,
+        "style_night": map_.style_night,
+        "attribution": map_.attribution,
+        "made_of": made_of(map_, words),
+    }
+    return JSONResponse(body)
+
+
+@router.get("/api/map/communes.geojson")
+async def communes(at: AtDesk, person: SignedIn) -> Response:
+    """The communes: the city's own, generated ones, or their real outlines where the settings name them."""
+    return Response(at.base_map.communes, headers={"Cache-Control": "private, no-cache"}, media_type=GEOJSON)
+
+
+@router.get("/api/map/streets.geojson")
+async def streets(at: AtDesk, person: SignedIn) -> Response:
+    """The city's generated streets; none where the city's folder has none."""
+    path = at.settings.city / "streets.geojson"
     headers = {"Cache-Control": "private, max-age=3600"}
     if not path.is_file():
-        return JSONResponse(EMPTY_MAP, headers=headers, media_type="application/geo+json")
-    return FileResponse(path, headers=headers, media_type="application/geo+json")
+        return JSONResponse(EMPTY_MAP, headers=headers, media_type=GEOJSON)
+    return FileResponse(path, headers=headers, media_type=GEOJSON)
+
+
+def made_of(map_: BaseMap, words: Words) -> str:
+    """Whether outlines and streets are real, for a line on the map. Pure."""
+    if map_.are_outlines_real and map_.style:
+        return words("Communes: real outlines")
+    if map_.are_outlines_real:
+        return words("Communes: real outlines; streets: generated")
+    if map_.style:
+        return words("Communes: Voronoi cells of the town halls")
+    return words("Communes: Voronoi cells of the town halls; streets: generated")
 
 
 def state_labels(words: Words) -> dict[int, str]:

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse
 
 from dashboard.assets import Assets
 from dashboard.attempts import Attempts
+from dashboard.base_map import BaseMap
 from dashboard.live import Live
 from dashboard.watch import Watch
 from dashboard.words import LANGUAGES, Words, choose_language
@@ -37,6 +38,7 @@ class Desk:
     watch: Watch
     words: Mapping[str, Words]
     assets: Assets
+    base_map: BaseMap
     attempts: Attempts
     templates: Mapping[str, Environment]
 

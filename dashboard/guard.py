@@ -4,6 +4,7 @@ A request that changes something must come from a page of ours: browsers say whe
 Origin) and no script can forge that, so no token has to travel in forms. Who says nothing is refused.
 """
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -12,20 +13,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 HEADERS = {
-    "Content-Security-Policy": "; ".join(
-        (
-            "default-src 'none'",
-            "script-src 'self'",
-            "style-src 'self'",
-            "img-src 'self' data: blob:",  # MapLibre's icons are data: in its style sheet
-            "connect-src 'self'",
-            "worker-src 'self'",
-            "font-src 'self'",
-            "form-action 'self'",
-            "base-uri 'none'",
-            "frame-ancestors 'none'",
-        )
-    ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
@@ -35,12 +22,32 @@ HEADERS = {
 }
 
 
+def content_security_policy(map_origins: Sequence[str] = ()) -> str:
+    """What a page of ours may load: our own files, and from the origins of a real base map its tiles and styles."""
+    map_ = "".join(f" {origin}" for origin in map_origins)
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            f"img-src 'self' data: blob:{map_}",  # MapLibre's icons are data: in its style sheet
+            f"connect-src 'self'{map_}",
+            "worker-src 'self'",
+            "font-src 'self'",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
 class Guard:
     """Adds the headers to every answer and refuses what another site asked a browser to send."""
 
-    def __init__(self, app: ASGIApp, *, page_url: str | None) -> None:
+    def __init__(self, app: ASGIApp, *, page_url: str | None, map_origins: Sequence[str] = ()) -> None:
         self._app = app
         self._own_origin = _origin(page_url) if page_url else None
+        self._headers = {"Content-Security-Policy": content_security_policy(map_origins), **HEADERS}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -50,7 +57,7 @@ class Guard:
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", "no-store")
                 if scope["scheme"] == "https":

@@ -136,7 +136,7 @@ class DeviceType:
     resting_label: Text = AT_REST
     """What its planned rest is called."""
     is_household: bool = False
-    """Do its readings tell how a household lives? A contract then sees one a day, unless it says why it needs more."""
+    """Do its readings tell how a household lives? Then a contract sees one a day, unless it says why it needs all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,5 +1,6 @@
 """Settings, read once from the environment (BEFFROI_*) and beffroi.toml, then passed down; of ours: the clock."""
 
+import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from pydantic_settings import (
 from hub.clock import Clock
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+PLAIN_HOST = re.compile(r"([\w.-]+|\[[\da-fA-F:]+\])(:\d+)?", re.ASCII)
 
 
 def _one_of_schemes(url: str, *schemes: str) -> str:
@@ -26,6 +28,16 @@ def _one_of_schemes(url: str, *schemes: str) -> str:
     if parts.scheme not in schemes or not parts.hostname:
         raise ValueError(f"must look like {schemes[0]}://user:password@host:port")
     return url
+
+
+def map_origin(url: str) -> str:
+    """Scheme, host and port of a base map's address, as a content security policy names them; ValueError if wrong."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not PLAIN_HOST.fullmatch(parts.netloc):
+        raise ValueError("must look like https://host/style.json or https://host/{z}/{x}/{y}.png, with one plain host")
+    if not all(part in url for part in ("{z}", "{x}", "{y}")) and re.search(r"[{}]", url):
+        raise ValueError("is no template of tiles: it needs {z}, {x} and {y}; without braces it is a MapLibre style")
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +130,9 @@ class Settings(BaseSettings):
     """Everything that the hub writes on this machine: runtime, log, checkpoints, secrets."""
     runtime: Path | None = None
     """Where the embedded servers' programs are; `runtime` in the home when absent."""
+    programs: Literal["auto", "machine", "own"] = "auto"
+    """Programs of the embedded servers and of the tests' browser: this machine's where they fit, else unpacked ones;
+    this machine's only; or unpacked ones only."""
     database_url: str | None = None
     """A running TimescaleDB; the embedded one when absent."""
     mqtt_url: str | None = None
@@ -132,6 +147,15 @@ class Settings(BaseSettings):
     sources: tuple[Source, ...] = ()
     """Sources beside the hub's own three (native, HSL feed and wmbusmeters on its own broker)."""
     city: Annotated[Path, Field(validate_default=False)] = Path("simulators/cities/dijon")
+    outlines: Path | None = None
+    """GeoJSON with the real outlines of the city's communes; the city's own, generated ones when absent."""
+    map_style: str | None = None
+    """A real base map: address of a MapLibre style, or of raster tiles with {z}, {x} and {y}; the city's own when
+    absent."""
+    map_style_night: str | None = None
+    """The same for the dark theme; the day's, darkened, when absent."""
+    map_attribution: str | None = None
+    """Whose the base map is, to be written on it; tiles need one, a style brings its own."""
     timezone: str = "Europe/Paris"
     language: Literal["fr", "en"] = "fr"
     """Language of notifications and of a first visit."""
@@ -185,6 +209,13 @@ class Settings(BaseSettings):
         if not is_right or parts.username:
             raise ValueError("must look like host:port")
         return address
+
+    @field_validator("map_style", "map_style_night")
+    @classmethod
+    def _map_style(cls, url: str | None) -> str | None:
+        if url:
+            map_origin(url)
+        return url
 
     @field_validator("notify_urls", mode="before")
     @classmethod

@@ -8,12 +8,12 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+from dashboard.base_map import load_base_map
 from hub.clock import SECOND_US, Clock, to_datetime
 from hub.clock_memory import ClockMemory, starting_clock
 from hub.errors import BadSetting
 from hub.home import check_ports, only_hub_of
-from hub.runtime import debian
-from hub.runtime.bundles import SERVERS
+from hub.runtime import programs
 from hub.runtime.process import Program
 from hub.runtime.progress import console
 from hub.secrets import Secrets, private_folder
@@ -37,8 +37,9 @@ def up(settings: Settings, *, simulate: bool = True, speed: float = 1.0) -> None
     home = private_folder(settings.home.resolve())
     with only_hub_of(home, page_address(settings)) as lock:
         check_ports(settings)
-        if settings.database_url is None or settings.mqtt_url is None:
-            debian.ensure(SERVERS, settings.runtime_dir)
+        load_base_map(settings)  # what is wrong with it is told before anything starts
+        for server in programs.needed(settings):
+            console.print(server.told, markup=False)
         memory = ClockMemory(home / "clock.json")
         clock = choose_clock(settings, memory.read_us(), speed, real_us=time.time_ns() // 1000)
         plan = hub_plan(settings, clock, simulate=simulate)

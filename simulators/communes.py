@@ -21,6 +21,8 @@ class Commune:
     lat: float
     lon: float
     population: int
+    insee: str = ""
+    """Its number in the files of the state, for a city that has its real outlines (BEFFROI_OUTLINES)."""
 
 
 def read_communes(city_dir: Path) -> tuple[Commune, ...]:

@@ -19,7 +19,7 @@ POSITION = frozenset({"lat", "lon", "course_deg"})
 
 def contract_ddl(kind: Kind, types: Mapping[Storage, sql.SQL]) -> list[sql.Composed]:
     """The statements that make what contracts see of a kind, whatever it was before."""
-    households = [type_.name for type_ in kind.types if type_.is_household]
+    household_types = [type.name for type in kind.types if type.is_household]
     parts = {
         "kind": sql.Literal(kind.name),
         "table": sql.Identifier("public", kind.name),
@@ -28,8 +28,8 @@ def contract_ddl(kind: Kind, types: Mapping[Storage, sql.SQL]) -> list[sql.Compo
         "points": sql.Identifier("delegate", f"{kind.name}_points"),
         "latest": sql.Identifier("delegate", f"{kind.name}_latest"),
         "is_mobile": sql.Literal(kind.is_mobile),
-        "household_types": sql.Literal(households),
-        "is_household": sql.Literal(bool(households)),
+        "household_types": sql.Literal(household_types or None),
+        "is_household": sql.Literal(bool(household_types)),
         "fields": _listed(_shown(kind, field) for field in kind.fields),
         "typed": _listed(sql.SQL("{} {}").format(sql.Identifier(f.name), types[f.storage]) for f in kind.fields),
         "thinned": _listed(_thinned(kind, field) for field in kind.fields),

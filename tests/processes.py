@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,9 @@ from urllib.parse import urlsplit
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from hub.runtime import debian
+from hub.runtime.bundles import SERVERS
+
 T = TypeVar("T")
 
 
@@ -27,6 +31,8 @@ class Processes:
     database_url: str
     mqtt_url: str
     more: dict[str, str] = field(default_factory=dict)
+    tree: Path = Path()
+    """The checkout whose program they run."""
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -44,7 +50,11 @@ class Processes:
         for name in names:
             with (self.home / f"{name}.log").open("ab") as log:
                 self.running[name] = subprocess.Popen(
-                    [sys.executable, "-m", "hub.cli", name], env=self.environment, stdout=log, stderr=log
+                    [sys.executable, "-m", "hub.cli", name],
+                    cwd=self.tree,
+                    env=self.environment,
+                    stdout=log,
+                    stderr=log,
                 )
 
     async def command(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -52,6 +62,7 @@ class Processes:
         return await asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-m", "hub.cli", *arguments],
+            cwd=self.tree,
             env=self.environment | more,
             capture_output=True,
             text=True,
@@ -134,3 +145,9 @@ async def eventually(look: Callable[[], Awaitable[T]], wanted: Callable[[T], boo
         assert time.monotonic() < deadline, f"still {seen!r} after {timeout_s} s"
         await asyncio.sleep(0.1)
     return seen
+
+
+def mosquitto_pub(runtime: Path = Path(".beffroi/runtime")) -> Path:
+    """Mosquitto's own client: this machine's, else the one that comes with the unpacked servers."""
+    own = shutil.which("mosquitto_pub")
+    return Path(own) if own else debian.ensure(SERVERS, runtime) / "usr/bin/mosquitto_pub"

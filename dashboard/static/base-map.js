@@ -1,20 +1,79 @@
-// The city's own map under the devices: communes and streets from the hub, names drawn with the machine's fonts.
+// The map under the devices: the city's own communes and streets, names drawn with the machine's fonts; or a real
+// base map that the hub's settings name, under the communes' borders.
 
-import { Map as GlMap, NavigationControl, ScaleControl } from "./vendor/maplibre-gl.mjs";
-import { colour } from "./colours.js";
+import { AttributionControl, Map as GlMap, NavigationControl, ScaleControl } from "./vendor/maplibre-gl.mjs";
+import { colour, rgb } from "./colours.js";
 import { _ } from "./texts.js";
 
 const FONT = ["Noto Sans, DejaVu Sans, Arial, sans-serif"];
+const STYLE_LIMIT_MS = 5000;
+const VEIL = { day: 0.15, night: 0.8 };
+/** Greys the tiles by day so that states stand out; turns them into a negative where only the day's are at hand. */
+const TILES_BY_DAY = { "raster-saturation": -0.6 };
+const TILES_TURNED = { "raster-saturation": -1, "raster-brightness-min": 0.75, "raster-brightness-max": 0.05 };
+
+const asked = await (await fetch("/api/map")).json();
+const [day, night] = await Promise.all([loadReal(asked.style), loadReal(asked.style_night)]);
+
+/** A real base map as { tiles } or { style }; null where there is none or its host does not answer in time. */
+async function loadReal(url) {
+  if (url === null) return null;
+  if (url.includes("{z}")) return { tiles: url };
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(STYLE_LIMIT_MS) });
+    if (!answer.ok) throw new Error(`${url} answered ${answer.status}`);
+    return { style: await answer.json() };
+  } catch (error) {
+    console.warn("the base map's style cannot be read", error);
+    return null;
+  }
+}
 
 function style() {
-  const ground = colour("--map-ground"), land = colour("--map-land"), edge = colour("--map-edge");
-  const street = colour("--map-street"), name = colour("--map-name"), halo = colour("--map-ground");
+  const isNight = rgb("--map-ground")[0] < 0.5;
+  const real = isNight ? night ?? day : day;
+  if (real === null) return ownStyle();
+  const isTurned = isNight && night === null;
+  return real.tiles ? tilesStyle(real.tiles, isTurned) : veiledStyle(real.style, isTurned);
+}
+
+function tilesStyle(tiles, isTurned) {
+  return {
+    version: 8,
+    sources: { communes: COMMUNES, tiles: { type: "raster", tiles: [tiles], tileSize: 256, maxzoom: 19 } },
+    layers: [
+      { id: "ground", type: "background", paint: { "background-color": colour("--map-ground") } },
+      { id: "tiles", type: "raster", source: "tiles", paint: isTurned ? TILES_TURNED : night ? {} : TILES_BY_DAY },
+      edges(),
+    ],
+  };
+}
+
+/** Somebody's style with a veil of our ground over it, so that states stand out in either theme, and our borders. */
+function veiledStyle(real, isTurned) {
+  const veil = { "background-color": colour("--map-ground"), "background-opacity": isTurned ? VEIL.night : VEIL.day };
+  return {
+    ...real,
+    sources: { ...real.sources, communes: COMMUNES },
+    layers: [...real.layers, { id: "veil", type: "background", paint: veil }, edges()],
+  };
+}
+
+const COMMUNES = { type: "geojson", data: "/api/map/communes.geojson" };
+
+function edges() {
+  return { id: "edges", type: "line", source: "communes", paint: { "line-color": colour("--map-edge"), "line-width": 1, "line-dasharray": [3, 2] } };
+}
+
+function ownStyle() {
+  const ground = colour("--map-ground"), land = colour("--map-land"), street = colour("--map-street");
+  const name = colour("--map-name"), halo = colour("--map-ground");
   const width = (...stops) => ["interpolate", ["exponential", 1.6], ["zoom"], ...stops];
   const byRank = (...widths) => ["match", ["get", "rank"], 0, widths[0], 1, widths[1], 2, widths[2], widths[3]];
   return {
     version: 8,
     sources: {
-      communes: { type: "geojson", data: "/api/map/communes.geojson" },
+      communes: COMMUNES,
       streets: { type: "geojson", data: "/api/map/streets.geojson" },
     },
     layers: [
@@ -25,7 +84,7 @@ function style() {
         filter: ["<=", ["get", "rank"], ["step", ["zoom"], 1, 11, 2, 12.5, 3]],
         paint: { "line-color": street, "line-width": width(10, byRank(1, 0.7, 0.4, 0.3), 14, byRank(3.2, 2.4, 1.6, 1.1), 18, byRank(18, 15, 11, 8)) },
       },
-      { id: "edges", type: "line", source: "communes", paint: { "line-color": edge, "line-width": 1, "line-dasharray": [3, 2] } },
+      edges(),
       {
         id: "street-names", type: "symbol", source: "streets", minzoom: 14.5,
         layout: { "symbol-placement": "line", "text-field": ["get", "name"], "text-font": FONT, "text-size": 11, "symbol-spacing": 320 },
@@ -67,8 +126,29 @@ export function makeMap(container, options = {}) {
   map.touchZoomRotate.disableRotation();
   map.keyboard.disableRotation();
   map.addControl(new NavigationControl({ showCompass: false }), "top-right");
+  map.addControl(new AttributionControl({ compact: isNarrow(container), customAttribution: [asked.made_of, asked.attribution].filter(Boolean).map(escape) }), "bottom-right");
   map.addControl(new ScaleControl({ maxWidth: 100 }), "bottom-right");
+  watchBaseMap(map);
   return map;
+}
+
+const isNarrow = (container) => document.getElementById(container).clientWidth < 640;
+const escape = (text) => Object.assign(document.createElement("i"), { textContent: text }).innerHTML;
+
+/** Says so while the base map's host gives nothing at all; a tile that it does not have is no trouble. */
+function watchBaseMap(map) {
+  if (asked.style === null) return;
+  const note = Object.assign(document.createElement("p"), { className: "map-note", textContent: _("The base map does not answer."), hidden: day !== null });
+  map.getContainer().append(note);
+  let isSeen = false;
+  map.on("sourcedata", ({ sourceId, tile }) => {
+    if (!tile || sourceId === "communes") return;
+    isSeen = note.hidden = true;
+  });
+  map.on("error", ({ error, sourceId }) => {
+    console.warn("the base map", error);
+    if (sourceId !== "communes" && !isSeen) note.hidden = false;
+  });
 }
 
 /** Paint the map in the present theme; `afterwards` puts back the layers that are not the map's own. */

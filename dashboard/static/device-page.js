@@ -55,7 +55,7 @@ function drawPlace(history) {
     map.addSource("track", { type: "geojson", data: { type: "Feature", properties: {}, geometry: { type: "LineString", coordinates: track } } });
     map.addLayer({ id: "track", type: "line", source: "track", layout: { "line-join": "round" }, paint: { "line-color": colour("--line-1"), "line-width": 3 } });
   };
-  map.on("load", putTrack);
+  map.once("style.load", putTrack);
   document.addEventListener("theme", () => repaint(map, putTrack));
   if (track.length > 1) map.fitBounds(boundsOf(track), { padding: 30, maxZoom: 16, animate: false });
 }

@@ -60,10 +60,10 @@ function openMap() {
   }
   const points = new PointsLayer(pictures, bounds ? [(bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2] : [5.04, 47.32]);
   const putPoints = () => {
-    if (!map.getLayer(points.id)) map.addLayer(points, "commune-names");
+    if (!map.getLayer(points.id)) map.addLayer(points, map.getLayer("commune-names") ? "commune-names" : undefined);
     points.recolour();
   };
-  map.on("load", putPoints);
+  map.once("style.load", putPoints); // not "load": that waits for a base map that may not answer
   map.on("click", (event) => {
     const deviceNo = points.find(event.point);
     if (deviceNo !== null) location.assign(`/devices/${deviceNo}`);

@@ -1,5 +1,7 @@
 """`beffroi accounts write`: what a Mosquitto that runs in a container of its own reads."""
 
+from dataclasses import replace
+
 from hub.errors import BadSetting
 from hub.runtime.mosquitto import Mosquitto
 from hub.secrets import Secrets, private_folder
@@ -13,6 +15,6 @@ def write(settings: Settings) -> str:
     if settings.mqtt_url:
         raise BadSetting("BEFFROI_MQTT_URL names a broker of your own: it does not read what the hub writes")
     home = private_folder(settings.home.resolve())
-    broker = Mosquitto(settings.runtime_dir, home, EVERYWHERE, settings.mqtt_port)
+    broker = replace(Mosquitto.of(settings), host=EVERYWHERE)
     broker.prepare(Secrets.of(home))
     return f"A broker that runs with {broker.folder / 'mosquitto.conf'} knows the accounts of this hub."

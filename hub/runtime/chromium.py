@@ -1,10 +1,8 @@
-"""A Chromium for the tests: the machine's own, or one unpacked like the servers."""
+"""An unpacked Chromium for the tests: how it is started, and the fonts that it sees."""
 
-import shutil
 from pathlib import Path
 
 from hub.runtime import debian
-from hub.runtime.bundles import CHROMIUM
 from hub.runtime.machine import this_machine
 
 LAUNCH_ARGUMENTS = (
@@ -19,12 +17,8 @@ LAUNCH_ARGUMENTS = (
 """What Playwright's `launch(args=...)` needs for WebGL without a graphics card."""
 
 
-def ensure(runtime_dir: Path) -> Path:
-    """The program to start; fetched and unpacked first when the machine has none."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if own := shutil.which(name):
-            return Path(own)
-    folder = debian.ensure(CHROMIUM, runtime_dir)
+def write_launcher(folder: Path) -> Path:
+    """The program to start in the folder of an unpacked Chromium."""
     launcher = folder / "launch"
     _write_once(folder / "fonts.conf", _fonts(folder))
     _write_once(launcher, _launcher(folder))

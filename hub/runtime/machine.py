@@ -19,7 +19,10 @@ LOADERS = {
     "amd64": ("x86_64-linux-gnu", "ld-linux-x86-64.so.2"),
     "arm64": ("aarch64-linux-gnu", "ld-linux-aarch64.so.1"),
 }
-INSTEAD = "name running servers instead: set BEFFROI_DATABASE_URL (TimescaleDB) and BEFFROI_MQTT_URL (MQTT)"
+INSTEAD = (
+    "install PostgreSQL 17 with TimescaleDB, and Mosquitto 2.0; or name running servers: "
+    "set BEFFROI_DATABASE_URL (TimescaleDB) and BEFFROI_MQTT_URL (MQTT)"
+)
 
 
 @dataclass(frozen=True, slots=True)

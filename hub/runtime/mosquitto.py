@@ -26,18 +26,18 @@ CONFIGURATION = Path(__file__).parents[2] / "mosquitto.conf"
 
 @dataclass(frozen=True, slots=True)
 class Mosquitto:
-    """Where the embedded broker's programs and files are, and where it listens."""
+    """Where the embedded broker's program and files are, and where it listens."""
 
-    programs: Path
-    """Folder of the unpacked packages."""
+    executable: Path
+    """What is run; any path does for whom the files are enough."""
     home: Path
     """The hub's home, absolute."""
     host: str
     port: int
 
     @classmethod
-    def of(cls, settings: Settings, programs: Path) -> "Mosquitto":
-        return cls(programs, settings.home.resolve(), settings.mqtt_host, settings.mqtt_port)
+    def of(cls, settings: Settings, executable: Path = Path("mosquitto")) -> "Mosquitto":
+        return cls(executable, settings.home.resolve(), settings.mqtt_host, settings.mqtt_port)
 
     @property
     def folder(self) -> Path:
@@ -47,7 +47,7 @@ class Mosquitto:
     def program(self) -> Program:
         return Program(
             name="mosquitto",
-            argv=(self.programs / "usr/sbin/mosquitto", "-c", self.folder / "mosquitto.conf"),
+            argv=(self.executable, "-c", self.folder / "mosquitto.conf"),
             env={"PATH": "/usr/bin:/bin"},
             is_server=True,
             cwd=self.folder,
@@ -127,7 +127,7 @@ def add_account(settings: Settings, name: str, prefixes: Iterable[str]) -> str:
     account = new_account(name, password, prefixes)
     others = (known for known in read_accounts(accounts_path(home)) if known.name != name)
     write_accounts(accounts_path(home), (*others, account))
-    broker = Mosquitto.of(settings, settings.runtime_dir)
+    broker = Mosquitto.of(settings)
     if broker.folder.exists():
         broker.write_accounts(Secrets.of(home))
         broker.reload()

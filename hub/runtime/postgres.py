@@ -13,6 +13,7 @@ from psycopg import sql
 
 from hub.errors import BadSetting, BeffroiError, DatabaseUnavailable
 from hub.runtime.process import Process, Program, command, give_to_servers, server_uid
+from hub.runtime.programs import version_in
 from hub.secrets import Secrets, owner_of, private_folder, write_private
 from hub.settings import Settings
 
@@ -26,7 +27,8 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 # Administration of the server itself, before there is a schema: the only SQL outside of store/.
 CREATE_ROLE = "CREATE ROLE beffroi LOGIN CREATEROLE PASSWORD {}"
 CREATE_DATABASE = "CREATE DATABASE beffroi OWNER beffroi"
-CREATE_EXTENSION = "CREATE EXTENSION IF NOT EXISTS timescaledb"
+CREATE_EXTENSION = "CREATE EXTENSION timescaledb"
+EXTENSION_VERSIONS = "SELECT installed_version, default_version FROM pg_available_extensions WHERE name = 'timescaledb'"
 UPDATE_EXTENSION = "ALTER EXTENSION timescaledb UPDATE"
 HAS_ROLE = "SELECT count(*) FROM pg_roles WHERE rolname = 'beffroi'"
 HAS_DATABASE = "SELECT count(*) FROM pg_database WHERE datname = 'beffroi'"
@@ -38,7 +40,7 @@ class Postgres:
     """Where the embedded database's programs and data are, and where it listens."""
 
     programs: Path
-    """Folder of the unpacked packages."""
+    """Folder of postgres and initdb."""
     home: Path
     """The hub's home, absolute."""
     port: int
@@ -103,7 +105,10 @@ class Postgres:
         )
 
     async def create_database(self, secrets: Secrets) -> None:
-        """Make role, database and extension where they are missing, and bring the extension up to date."""
+        """Make role, database and extension where they are missing, and bring the extension up to date.
+
+        DatabaseUnavailable when the database was last used with a newer TimescaleDB than this server has.
+        """
         async with await self._connect(secrets, "postgres") as admin:
             if not await _count(admin, HAS_ROLE):
                 await admin.execute(sql.SQL(CREATE_ROLE).format(secrets.postgres))
@@ -112,12 +117,22 @@ class Postgres:
             if self.test:
                 await admin.execute(ALLOW_TEST_DATABASES)
         for database in (NAME, "template1") if self.test else (NAME,):
-            async with await self._connect(secrets, database) as admin:
-                await admin.execute(CREATE_EXTENSION)
-        if not self.test:
-            # The first statement of a session: it replaces the library that any other would load.
-            async with await self._connect(secrets, NAME) as admin:
-                await admin.execute(UPDATE_EXTENSION)
+            await self._prepare_extension(secrets, database)
+
+    async def _prepare_extension(self, secrets: Secrets, database: str) -> None:
+        # Without TimescaleDB's library, which would be that of the version that is there: this server may not have it.
+        async with await self._connect(secrets, database, options="-c timescaledb.disable_load=on") as admin:
+            present, offered = await (await admin.execute(EXTENSION_VERSIONS)).fetchone() or (None, "")
+        if present == offered:
+            return
+        if present and version_in(str(present)) > version_in(str(offered)):
+            raise DatabaseUnavailable(
+                f"the database in {self.data} was last used with TimescaleDB {present}, and the one in {self.programs} "
+                f"has {offered}; take the programs of before (BEFFROI_PROGRAMS), or install that version"
+            )
+        # The first statement of its session, so that the library is the new one.
+        async with await self._connect(secrets, database) as admin:
+            await admin.execute(UPDATE_EXTENSION if present else CREATE_EXTENSION)
 
     async def _make_cluster(self, secrets: Secrets) -> None:
         """initdb beside the final place, then rename, so that an interrupted one is begun again."""
@@ -148,7 +163,9 @@ class Postgres:
             )
         fresh.rename(self.data)
 
-    async def _connect(self, secrets: Secrets, database: str) -> psycopg.AsyncConnection[tuple[object, ...]]:
+    async def _connect(
+        self, secrets: Secrets, database: str, options: str = ""
+    ) -> psycopg.AsyncConnection[tuple[object, ...]]:
         return await psycopg.AsyncConnection.connect(
             host="127.0.0.1",
             port=self.port,
@@ -157,10 +174,11 @@ class Postgres:
             dbname=database,
             autocommit=True,
             connect_timeout=5,
+            options=options,
         )
 
     def _binary(self, name: str) -> Path:
-        return self.programs / "usr/lib/postgresql/17/bin" / name
+        return self.programs / name
 
 
 def configuration(server: Postgres, memory_bytes: int | None = None) -> str:

@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hub.runtime import debian
-from hub.runtime.bundles import SERVERS
+from hub.runtime import programs
 from hub.runtime.mosquitto import Mosquitto
 from hub.runtime.postgres import Postgres
 from hub.runtime.process import Process, Program
@@ -60,7 +59,7 @@ async def start_postgres(
     settings: Settings, secrets: Secrets, *, test: bool = False, keep_open: tuple[int, ...] = ()
 ) -> Process:
     """The embedded database, answering, with the hub's role, database and extension."""
-    server = Postgres.of(settings, debian.ensure(SERVERS, settings.runtime_dir), test=test)
+    server = Postgres.of(settings, programs.postgres(settings).path, test=test)
     await server.prepare(secrets)
     process = await _start(server.program, settings, keep_open)
     try:
@@ -74,7 +73,7 @@ async def start_postgres(
 
 async def start_mosquitto(settings: Settings, secrets: Secrets, *, keep_open: tuple[int, ...] = ()) -> Process:
     """The embedded broker, listening."""
-    server = Mosquitto.of(settings, debian.ensure(SERVERS, settings.runtime_dir))
+    server = Mosquitto.of(settings, programs.mosquitto(settings).path)
     server.prepare(secrets)
     process = await _start(server.program, settings, keep_open)
     try:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
-from hub.runtime.chromium import LAUNCH_ARGUMENTS, ensure
+from hub.runtime import programs
+from hub.runtime.chromium import LAUNCH_ARGUMENTS
 from hub.settings import Settings
 
 AXE = Path("node_modules/axe-core/axe.min.js")
@@ -41,9 +42,8 @@ def main() -> int:
     given.folder.mkdir(parents=True, exist_ok=True)
     faults = 0
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=ensure(Settings().runtime_dir), args=list(LAUNCH_ARGUMENTS)
-        )
+        program = programs.chromium(Settings()).path
+        browser = playwright.chromium.launch(executable_path=program, args=list(LAUNCH_ARGUMENTS))
         for device, size, theme, language in LOOKS:
             context = browser.new_context(
                 base_url=given.address, viewport=size, color_scheme=theme, locale=language, device_scale_factor=1

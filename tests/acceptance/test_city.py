@@ -19,8 +19,11 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 from psycopg.rows import dict_row
 
-from hub.runtime.chromium import LAUNCH_ARGUMENTS, ensure
+from hub.runtime import programs
+from hub.runtime.chromium import LAUNCH_ARGUMENTS
+from hub.settings import Settings
 from tests.conftest import free_port
+from tests.processes import mosquitto_pub
 
 T = TypeVar("T")
 RUNTIME = Path(".beffroi/runtime").resolve()
@@ -81,7 +84,7 @@ class City:
     def publish(self, topic: str, payload: object) -> None:
         """Send with Mosquitto's own client, through the gateway's account."""
         argv = [
-            RUNTIME / "servers/usr/bin/mosquitto_pub",
+            mosquitto_pub(RUNTIME),
             "-h",
             "127.0.0.1",
             "-p",
@@ -225,7 +228,8 @@ def known_city(city: City) -> City:
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=ensure(RUNTIME), args=list(LAUNCH_ARGUMENTS))
+        program = programs.chromium(Settings(runtime=RUNTIME)).path
+        browser = await playwright.chromium.launch(executable_path=program, args=list(LAUNCH_ARGUMENTS))
         yield browser
         await browser.close()
 

@@ -5,9 +5,11 @@ No container engine runs here: what can be known without one is checked, and wha
 
 import os
 import re
+import shutil
 import socket
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -196,6 +198,63 @@ def test_the_image_holds_every_package_and_folder_that_is_written_to():
     for service in HUB.values():
         for source, target, _ in mounts(service):
             assert source.startswith("./") or target in DOCKERFILE, f"the image has no {target}"
+
+
+def test_every_folder_with_code_is_a_package_of_the_program_or_of_its_tests():
+    listed = re.search(r"^packages = \[(.*)\]$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
+    packages = set(re.findall(r'"([\w.]+)"', listed))
+    folders = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    found = {".".join(Path(file).parts[:-1]) for file in folders.splitlines()}
+    assert {name for name in found if name.split(".")[0] not in ("tests", "benchmarks")} == packages
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    """What the Dockerfile copies from the checkout, and the page's packages: the folder that the image runs in."""
+    folder = tmp_path_factory.mktemp("image")
+    for sources, target in re.findall(r"^COPY (?!--)(.*) (\S+)$", DOCKERFILE, re.MULTILINE):
+        for source in sources.split():
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, folder / target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / source, folder / target)
+    (folder / "node_modules").symlink_to(ROOT / "node_modules")
+    return folder
+
+
+USES_EVERYTHING = """
+import importlib, pkgutil, sys
+from pathlib import Path
+packages = sys.argv[1].split(",")
+for package in packages:
+    module = importlib.import_module(package)
+    assert Path(module.__file__).is_relative_to(Path.cwd()), f"{package} is not in the image"
+    for found in pkgutil.walk_packages(module.__path__, f"{package}."):
+        if not found.name.endswith("__main__"):
+            importlib.import_module(found.name)
+from dashboard.app import create_app
+from hub.clock import Clock
+from hub.settings import Settings
+from simulators.city import make_city
+create_app(settings=Settings(), database_url="postgresql://h/d", mqtt_url="mqtt://h", clock=Clock())
+make_city(Settings().city, scale=0.01)
+"""
+
+
+def test_the_program_runs_with_what_the_image_holds_and_nothing_else(image, tmp_path):
+    packages = sorted(set(re.findall(r"^COPY (\w+) \1$", DOCKERFILE, re.MULTILINE)))
+    env = {"PATH": os.environ["PATH"], "BEFFROI_HOME": str(tmp_path / "home")}
+    commands = [
+        ["-c", USES_EVERYTHING, ",".join(packages)],
+        ["-m", "hub.cli", *SERVICES["broker-setup"]["command"]],
+        ["-m", "hub.cli", "grafana", "export", str(tmp_path / "dashboards")],
+    ]
+    for command in commands:
+        run = subprocess.run(
+            [sys.executable, *command], cwd=image, env=env, capture_output=True, text=True, check=False
+        )
+        assert run.returncode == 0, run.stderr
+    assert (tmp_path / "home/mosquitto/mosquitto.conf").is_file() and list((tmp_path / "dashboards").glob("*.json"))
 
 
 def test_base_images_of_the_dockerfile_are_pinned():

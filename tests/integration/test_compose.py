@@ -13,8 +13,7 @@ import yaml
 
 from hub.commands.accounts import write
 from hub.errors import BadSetting, BrokerUnavailable
-from hub.runtime import debian
-from hub.runtime.bundles import SERVERS
+from hub.runtime import programs
 from hub.runtime.mosquitto import Mosquitto
 from hub.runtime.postgres import ADMIN, Postgres
 from hub.runtime.process import Process
@@ -34,7 +33,7 @@ async def fresh_server(tmp_path):
     """A server as the database's image makes it: its superuser, and the database `beffroi` with TimescaleDB."""
     settings = hub_settings(tmp_path / "server")
     secrets = Secrets.of(settings.home)
-    server = Postgres.of(settings, debian.ensure(SERVERS, settings.runtime_dir), test=True)
+    server = Postgres.of(settings, programs.postgres(settings).path, test=True)
     await server.prepare(secrets)
     process = await Process.start(server.program, private_folder(settings.home / "logs") / "postgres.log")
     try:
@@ -66,10 +65,9 @@ async def run(*command: str | Path, **env: str) -> str:
 
 async def test_the_hub_and_grafana_use_a_database_that_the_image_made(fresh_server, tmp_path):
     server, secrets = fresh_server
-    programs = server.programs / "usr/lib/postgresql/17/bin"
     await run(
         *("sh", "docker/database.sh"),
-        PATH=f"{programs}:{os.environ['PATH']}",
+        PATH=f"{server.programs}:{os.environ['PATH']}",
         POSTGRES_USER=ADMIN,
         POSTGRES_DB="beffroi",
         HUB_PASSWORD=HUB_PASSWORD,
@@ -97,7 +95,7 @@ async def test_the_broker_that_reads_what_was_written_knows_the_hub_s_accounts_a
     settings = hub_settings(tmp_path / "home")
     env = {"BEFFROI_HOME": str(settings.home), "BEFFROI_MQTT_PORT": str(settings.mqtt_port)}
     said = await run(sys.executable, "-m", "hub.cli", *SERVICES["broker-setup"]["command"], **env)
-    written = Mosquitto.of(settings, debian.ensure(SERVERS, settings.runtime_dir))
+    written = Mosquitto.of(settings, programs.mosquitto(settings).path)
     assert str(written.folder / "mosquitto.conf") in said
     configuration = (written.folder / "mosquitto.conf").read_text()
     assert f"listener {settings.mqtt_port} 0.0.0.0" in configuration and "allow_anonymous false" in configuration

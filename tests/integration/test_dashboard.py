@@ -311,7 +311,7 @@ async def test_places_of_devices_come_as_columns_and_only_when_they_changed(
         ("/api/devices/99999999999999999999", 422),
         ("/api/devices/one", 422),
         ("/api/kinds/dragons/devices", 404),
-        ("/api/map/secrets.geojson", 422),
+        ("/api/map/secrets.geojson", 404),
         ("/api/nothing", 404),
     ],
 )

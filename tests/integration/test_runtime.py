@@ -23,6 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from hub.errors import DatabaseUnavailable
 from hub.runtime.mosquitto import Mosquitto, add_account
+from hub.runtime.postgres import ADMIN
 from hub.runtime.servers import Embedded, embedded, start_mosquitto, start_postgres
 from hub.secrets import Secrets, mqtt_url
 from hub.settings import Settings
@@ -212,7 +213,7 @@ async def test_a_killed_broker_keeps_what_it_acknowledged_two_seconds_before(tmp
 
 async def test_the_broker_tells_its_process_while_it_runs(servers: Embedded, settings: Settings) -> None:
     assert servers.mosquitto is not None
-    assert Mosquitto.of(settings, Path()).running_pid() == servers.mosquitto.pid
+    assert Mosquitto.of(settings).running_pid() == servers.mosquitto.pid
 
 
 async def test_the_database_refuses_a_wrong_password(servers: Embedded) -> None:
@@ -238,11 +239,38 @@ async def test_a_database_made_with_other_secrets_says_so(tmp_path: Path) -> Non
         await start_postgres(settings, replace(secrets, postgres_admin="lost"), test=True)
 
 
+async def test_a_database_of_an_older_timescaledb_is_brought_forward_and_of_a_newer_one_refused(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    secrets = Secrets.of(tmp_path)
+    server = await start_postgres(settings, secrets)
+    await _pretend_timescaledb(settings, secrets, "2.19.2")
+    await server.stop()
+    server = await start_postgres(settings, secrets)
+    assert await _pretend_timescaledb(settings, secrets, "99.0.0") > "2.19.2"
+    await server.stop()
+    with pytest.raises(DatabaseUnavailable, match=r"last used with TimescaleDB 99\.0\.0, and the one in .* has 2"):
+        await start_postgres(settings, secrets)
+
+
+async def _pretend_timescaledb(settings: Settings, secrets: Secrets, version: str) -> str:
+    """Write another version into the catalogue; returns the one that stood there."""
+    admin = f"postgresql://{ADMIN}:{secrets.postgres_admin}@127.0.0.1:{settings.postgres_port}/beffroi"
+    async with await psycopg.AsyncConnection.connect(admin, options="-c timescaledb.disable_load=on") as connection:
+        query = "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'"
+        before = await (await connection.execute(query)).fetchone()
+        for change in (
+            "UPDATE pg_extension SET extversion = %s WHERE extname = 'timescaledb'",
+            "UPDATE _timescaledb_catalog.metadata SET value = %s WHERE key = 'timescaledb_version'",
+        ):
+            await connection.execute(change, (version,))
+    return str(before[0]) if before else ""
+
+
 async def test_servers_start_from_a_folder_that_was_moved_and_that_only_its_owner_can_open(tmp_path: Path) -> None:
     runtime = tmp_path / "closed" / "runtime"
     shutil.copytree(Settings().runtime_dir / "servers", runtime / "servers", symlinks=True)
     runtime.parent.chmod(0o700)
-    settings = settings_in(tmp_path / "closed").model_copy(update={"runtime": runtime})
+    settings = settings_in(tmp_path / "closed").model_copy(update={"runtime": runtime, "programs": "own"})
     async with embedded(settings, test=True) as moved:
         assert await _answer(moved, "SELECT 1") == (1,)
 

@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 import trustme
 
-from hub.runtime import debian
-from hub.runtime.bundles import SERVERS
+from hub.runtime import programs
 from hub.runtime.servers import Embedded
 from tests.conftest import free_port, hub_settings
 from tests.database import fetch
-from tests.processes import Processes, Publisher, eventually
+from tests.processes import Processes, Publisher, eventually, mosquitto_pub
 
 TRAMS = "/hfp/v2/journey/ongoing/+/tram/#"
 TOPIC = "/hfp/v2/journey/ongoing/vp/{mode}/0040/00423/1009/1/Arabia/10:20/1140439/3/60;24/19/83/10"
@@ -33,7 +32,6 @@ user root
 class Feed:
     """A public broker: anybody may connect, and TLS only."""
 
-    programs: Path
     folder: Path
     port: int
 
@@ -43,7 +41,7 @@ class Feed:
 
     def publish(self, mode: str, body: dict[str, object]) -> None:
         """With Mosquitto's own client."""
-        argv = [self.programs / "usr/bin/mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.port), "-q", "1"]
+        argv = [mosquitto_pub(), "-h", "127.0.0.1", "-p", str(self.port), "-q", "1"]
         argv += [
             "--cafile",
             self.folder / "authority.pem",
@@ -57,7 +55,7 @@ class Feed:
 
 @pytest.fixture(scope="module")
 def feed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feed]:
-    feed = Feed(debian.ensure(SERVERS, hub_settings(Path()).runtime_dir), tmp_path_factory.mktemp("feed"), free_port())
+    feed = Feed(tmp_path_factory.mktemp("feed"), free_port())
     authority = trustme.CA()
     authority.cert_pem.write_to_path(feed.folder / "authority.pem")
     trustme.CA().cert_pem.write_to_path(feed.folder / "stranger.pem")
@@ -67,7 +65,7 @@ def feed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feed]:
         pem.write_to_path(feed.folder / "broker.pem", append=True)
     configuration = feed.folder / "mosquitto.conf"
     configuration.write_text(CONFIGURATION.format(port=feed.port, folder=feed.folder))
-    broker = subprocess.Popen([feed.programs / "usr/sbin/mosquitto", "-c", configuration])
+    broker = subprocess.Popen([programs.mosquitto(hub_settings(Path())).path, "-c", configuration])
     try:
         yield feed
     finally:

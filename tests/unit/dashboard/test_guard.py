@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from dashboard.guard import Guard
+from dashboard.guard import Guard, content_security_policy
 
 OWN = "http://hub.test"
 
@@ -48,6 +48,17 @@ async def test_nobody_else_may(headers: dict[str, str]) -> None:
     async with client() as browser:
         assert (await browser.post("/", headers=headers)).status_code == 403
         assert (await browser.get("/", headers=headers)).status_code == 200
+
+
+def test_the_host_of_a_base_map_may_give_images_and_data_and_nothing_else_and_no_other_host_may() -> None:
+    ours = content_security_policy()
+    opened = content_security_policy(["https://tiles.example:8443"])
+    changed = set(opened.split("; ")) - set(ours.split("; "))
+    assert changed == {
+        "img-src 'self' data: blob: https://tiles.example:8443",
+        "connect-src 'self' https://tiles.example:8443",
+    }
+    assert "http" not in ours
 
 
 async def test_every_answer_carries_a_strict_policy() -> None:
