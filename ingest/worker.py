@@ -83,15 +83,15 @@ class Shared:
     def put(self, decoded: Decoded) -> None:
         if self.messages < SHARED_MESSAGES:
             self.by_offset[decoded.first_offset] = decoded
-            self.messages += len(decoded.messages)
+            self.messages += len(decoded)
 
     def take(self, offset: int) -> Decoded | None:
         """The stretch that begins at `offset`, if it waits here; what lies before is forgotten."""
         for first in [first for first in self.by_offset if first < offset]:
-            self.messages -= len(self.by_offset.pop(first).messages)
+            self.messages -= len(self.by_offset.pop(first))
         decoded = self.by_offset.pop(offset, None)
         if decoded is not None:
-            self.messages -= len(decoded.messages)
+            self.messages -= len(decoded)
         return decoded
 
 

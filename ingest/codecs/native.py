@@ -143,15 +143,20 @@ class Native:
             return [_heard(address, format_, WHOLE, found, None)]
         return [_heard(address, format_, number, part, None) for number, part in enumerate(found)]
 
+    def parts(self, payload: bytes) -> list[bytes]:
+        if not payload.lstrip().startswith(b"["):
+            return [payload]
+        return [b"[%b]" % bytes(part) for part in msgspec.json.decode(payload, type=list[msgspec.Raw])]
+
 
 def _heard(address: Address, format_: Format, number: int, part: Any, rest: dict[str, object] | None) -> Heard | Reject:
     key = address.key
     if address.suffix == "batch":
         if part.id is None or not is_identity(part.id):
-            return _reject(number, "no_identity", 'an element of a batch needs its device in "id"', part)
+            return Reject(number, "no_identity", 'an element of a batch needs its device in "id"')
         key = (key[0], key[1], part.id)
     if part.event is not None and part.event not in format_.events:
-        return _reject(number, "unknown_event", f"{part.event[:100]!r} is not an event of {address.kind.name}", part)
+        return Reject(number, "unknown_event", f"{part.event[:100]!r} is not an event of {address.kind.name}")
     ts = part.ts
     ts_us = ts * 1_000 if type(ts) is int and SECONDS_END <= ts < FAR_MS else event_time_us(ts)
     return Heard(max(number, 0), key, ts_us, astuple(part)[HEAD_FIELDS:], part.event, rest)
@@ -174,6 +179,8 @@ def _slowly(address: Address, format_: Format, payload: bytes) -> list[Heard | R
         found = msgspec.json.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return [Reject(WHOLE, "invalid_json", f"not JSON in UTF-8 (NaN and Infinity are not JSON): {error}")]
+    if is_too_deep(found, 4 * DEEPEST):  # too deep to be taken apart
+        return [Reject(WHOLE, "too_large", TOO_DEEP)]
     if isinstance(found, list):
         return [_one(address, format_, number, part) for number, part in enumerate(found)]
     return [_one(address, format_, WHOLE, found)]
@@ -183,18 +190,14 @@ def _one(address: Address, format_: Format, number: int, found: object) -> Heard
     if is_too_deep(found):
         return Reject(number, "too_large", TOO_DEEP)
     if not isinstance(found, Mapping):
-        return _reject(number, "wrong_type", f"expected a JSON object, found {type(found).__name__}", found)
+        return Reject(number, "wrong_type", f"expected a JSON object, found {type(found).__name__}")
     rest = {name: value for name, value in found.items() if name not in format_.known}
     declared = {name: value for name, value in found.items() if name in format_.known}
     try:
         part = msgspec.convert(declared, format_.part)
     except msgspec.ValidationError as error:
-        return _reject(number, "wrong_type", _explain(str(error)), found)
+        return Reject(number, "wrong_type", _explain(str(error)))
     return _heard(address, format_, number, part, rest or None)
-
-
-def _reject(number: int, reason: Any, detail: str, part: object) -> Reject:
-    return Reject(number, reason, detail, None if number == WHOLE else msgspec.json.encode(part))
 
 
 def _explain(error: str) -> str:

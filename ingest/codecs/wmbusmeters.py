@@ -92,6 +92,9 @@ class Wmbusmeters:
         except RefusedError as error:
             return [error.reject()]
 
+    def parts(self, payload: bytes) -> list[bytes]:
+        return [payload]
+
 
 def _heard(telegram: Mapping[str, object], commune: str) -> Heard:
     media = text(telegram, "media")
