@@ -111,16 +111,18 @@ def refuser(messages: Sequence[Message], codecs: Codecs) -> Refuse:
 
 
 def _may_hold_positions(message: Message, codecs: Codecs) -> bool:
-    """Does it speak of something that moves? The quarantine keeps no positions of those."""
+    """May it speak of something that moves, as far as its topic tells? The quarantine keeps no positions of those."""
     source = codecs(message.source)
     address = source[0].address(message.topic, source[1]) if source else None
-    return address is not None and kinds()[address[1]].is_mobile
+    return address is None or kinds()[address[1]].is_mobile
 
 
 def _without_place(payload: bytes) -> bytes:
     """A payload whose positions are null, however they are written; what is not JSON by its look."""
     try:
-        return msgspec.json.encode(_blanked(msgspec.json.decode(payload)))
+        found = msgspec.json.decode(payload)
+        blanked = _blanked(found)
+        return payload if blanked == found else msgspec.json.encode(blanked)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError):
         return _POSITION.sub(rb"\1null", payload)
 

@@ -165,6 +165,14 @@ def test_off_duty_positions_are_withheld_and_quarantined_ones_redacted():
     assert len(found.rejected) == 3
 
 
+@pytest.mark.parametrize(
+    ("source", "topic"), [("gone", "city/dijon/fleet_vehicle/B1/telemetry"), ("city", "city/dijon/buses/B1/telemetry")]
+)
+def test_what_may_speak_of_a_vehicle_is_redacted_too(source, topic):
+    (rejected,) = decoded(message(topic, {"lat": 47.1, "lon": 5.1, "speed_kmh": 3}, source=source)).rejected
+    assert json.loads(rejected.payload) == {"lat": None, "lon": None, "speed_kmh": 3}
+
+
 def test_duplicates_commands_and_cleared_messages_give_nothing():
     found = decoded(
         lamp({"dim_pct": 5}, flags=Flag.DUP | Flag.DUPLICATE),
