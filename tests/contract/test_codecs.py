@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from devices.kind import kinds
 from devices.registry import name_fault
 from ingest.codecs.codec import WHOLE, Codec, Heard, Reason, Reject, codecs
+from ingest.codecs.native import elements
 
 NAMES = sorted(codecs())
 TOPICS = (
@@ -101,6 +102,12 @@ def assert_parts_stand_alone(codec: Codec, topic: str, payload: bytes) -> None:
 @given(topic=near_topics, payload=near_payloads)
 def test_a_part_alone_is_read_as_it_was_among_others(name: str, topic: str, payload: bytes) -> None:
     assert_parts_stand_alone(codecs()[name], topic, payload)
+
+
+@given(st.lists(json_values, max_size=5), st.sampled_from([None, 2]))
+def test_an_array_is_taken_apart_by_its_structure(values: list[object], indent: int | None) -> None:
+    payload = json.dumps(values, indent=indent).encode()
+    assert repr([json.loads(one) for one in elements(payload)]) == repr(json.loads(payload))
 
 
 @pytest.mark.parametrize(
