@@ -104,14 +104,10 @@ class Rejected:
     detail: str
 
 
-class Raw(Protocol):
-    """A message of the log, as far as the quarantine needs it."""
+class Refuse(Protocol):
+    """How a reading that was read, but cannot be stored, goes to the quarantine."""
 
-    @property
-    def source(self) -> str: ...
-
-    @property
-    def topic(self) -> str: ...
+    def __call__(self, offset: int, part: int, reason: str, detail: str) -> Rejected: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +122,11 @@ class Decoded:
     events: Sequence[Happened]
     announcements: Sequence[Announced]
     rejected: Sequence[Rejected]
-    messages: Sequence[Raw]
+    refuse: Refuse
     counts: Mapping[str, int]
     """messages, messages_decoded, messages_quarantined, messages_duplicate, readings, readings_quarantined,
     readings_withheld: see the table `reader`."""
+
+    def __len__(self) -> int:
+        """How many messages."""
+        return self.next_offset - self.first_offset

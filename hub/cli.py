@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,8 @@ from hub import journal
 from hub.clock import FASTEST
 from hub.errors import BadSetting, BeffroiError
 from hub.settings import Settings
+
+MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The command centre of a city.")
 devices_app = typer.Typer(no_args_is_help=True, help="The registry of devices.")
@@ -310,14 +313,47 @@ def adopt_log(reader: Annotated[str, typer.Argument(help="store or telealert.")]
     typer.echo(command("log").adopt_log(read_settings(), reader))
 
 
+ReasonOption = Annotated[str | None, typer.Option(help="One reason alone.")]
+SourceOption = Annotated[str | None, typer.Option(help="One source alone.")]
+SinceOption = Annotated[datetime | None, typer.Option(help="Received at or after; the city's time.", formats=MOMENTS)]
+UntilOption = Annotated[datetime | None, typer.Option(help="Received before; the city's time.", formats=MOMENTS)]
+
+
 @quarantine_app.command("list", epilog="Example: beffroi quarantine list --reason out_of_range --limit 5")
 def list_quarantine(
-    reason: Annotated[str | None, typer.Option(help="One reason alone.")] = None,
+    reason: ReasonOption = None,
+    source: SourceOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    released: Annotated[bool, typer.Option("--released", help="What was released in the last 30 days.")] = False,
     limit: Annotated[int, typer.Option(help="How many messages, the last first.", min=1, max=100_000)] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="One message per line, for programs.")] = False,
 ) -> None:
     """What could not be stored, and why."""
-    command("quarantine").list_quarantine(read_settings(), reason=reason, limit=limit, as_json=as_json)
+    module = command("quarantine")
+    choice = module.Choice(reason, source, since, until)
+    module.list_quarantine(read_settings(), choice, limit=limit, released=released, as_json=as_json)
+
+
+@quarantine_app.command("replay", epilog="Example: beffroi quarantine replay --reason out_of_range --dry-run")
+def replay_quarantine(
+    reason: ReasonOption = None,
+    source: SourceOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    number: Annotated[
+        list[int] | None, typer.Option("--id", help="A message by its number in the list; may be repeated.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what could be read now, and change nothing.")] = False,
+) -> None:
+    """Read again what is in quarantine, once its cause is mended. It updates history and states, and calls nobody.
+
+    The worker does it, with the codecs and settings that it was started with. What it still cannot read stays in
+    quarantine, and the exit code is then 1.
+    """
+    module = command("quarantine")
+    choice = module.Choice(reason, source, since, until, number or None)
+    raise typer.Exit(min(module.replay(read_settings(), choice, dry_run=dry_run), 1))
 
 
 @app.command(epilog="Example: beffroi status")

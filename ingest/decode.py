@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from devices.kind import Column, Field, Formula, Kind, Mask, kinds
-from devices.readings import UNKNOWN, Announced, Decoded, Happened, Key, Readings, Rejected
+from devices.readings import UNKNOWN, Announced, Decoded, Happened, Key, Readings, Refuse, Rejected
 from hub.clock import SECOND_US
 from ingest.codecs.codec import WHOLE, Codec, Heard, Reject
 from ingest.log import Flag, Message
@@ -18,7 +19,8 @@ EARLIEST_US = 946_684_800 * SECOND_US
 """2000-01-01: a device clock before it is unset."""
 AHEAD_US = 86_400 * SECOND_US
 """A clock more than a day ahead is impossible; less is kept as told."""
-_POSITION = re.compile(rb'("(?:lat|lon|long|latitude|longitude)"\s*:\s*)[^,}\]]+')
+_PLACE = ("lat", "lon", "long", "latitude", "longitude")
+_POSITION = re.compile(rb'("(?:%b)"\s*:\s*)[^,}\]]+' % "|".join(_PLACE).encode())
 
 
 @dataclass(slots=True)
@@ -40,6 +42,7 @@ def decode(messages: Sequence[Message], codecs: Codecs, directory: Directory) ->
     events: list[Happened] = []
     announcements: list[Announced] = []
     rejected: list[Rejected] = []
+    refuse = refuser(messages, codecs)
     duplicates = whole = 0
     for message in messages:
         if message.flags & Flag.DUPLICATE:
@@ -47,7 +50,7 @@ def decode(messages: Sequence[Message], codecs: Codecs, directory: Directory) ->
             continue
         for found in _decoded(message, codecs):
             if type(found) is Reject:
-                rejected.append(_rejected(message, found, codecs))
+                rejected.append(refuse(message.offset, found.part, found.reason, found.detail))
                 whole += found.part == WHOLE
             elif type(found) is Heard and _is_reading(message, found, events, announcements):
                 gathered = rows.get(found.key[1]) or rows.setdefault(found.key[1], Rows([], []))
@@ -59,7 +62,7 @@ def decode(messages: Sequence[Message], codecs: Codecs, directory: Directory) ->
     for name, gathered in rows.items():
         columns = _columns(kinds()[name], gathered, directory)
         total += len(columns)
-        columns, bad = _in_range(columns, gathered, codecs)
+        columns, bad = _in_range(columns, gathered, refuse)
         columns, hidden = _withhold(columns, gathered, events)
         rejected += bad
         quarantined += len(bad)
@@ -75,9 +78,7 @@ def decode(messages: Sequence[Message], codecs: Codecs, directory: Directory) ->
         "readings_withheld": sum(map(len, withheld)),
     }
     next_offset = messages[-1].offset + 1
-    return Decoded(
-        messages[0].offset, next_offset, readings, withheld, events, announcements, rejected, messages, counts
-    )
+    return Decoded(messages[0].offset, next_offset, readings, withheld, events, announcements, rejected, refuse, counts)
 
 
 def _decoded(message: Message, codecs: Codecs) -> Iterable[Heard | Reject]:
@@ -88,27 +89,50 @@ def _decoded(message: Message, codecs: Codecs) -> Iterable[Heard | Reject]:
     return codec.decode(message.topic, message.payload, commune)
 
 
-def _rejected(message: Message, reject: Reject, codecs: Codecs) -> Rejected:
-    payload = message.payload if reject.payload is None else reject.payload
-    if _may_hold_positions(message, codecs):
-        payload = _POSITION.sub(rb"\1null", payload)
-    return Rejected(
-        message.offset,
-        reject.part,
-        message.received_us,
-        message.source,
-        message.topic.encode(),
-        payload,
-        reject.reason,
-        reject.detail,
-    )
+def refuser(messages: Sequence[Message], codecs: Codecs) -> Refuse:
+    """How these messages, which are not empty and follow each other, are refused: whole, or a part by itself."""
+    first = messages[0].offset
+
+    @lru_cache(maxsize=1)  # the refused parts of one message come one after the other
+    def parts(offset: int) -> Sequence[bytes]:
+        message = messages[offset - first]
+        source = codecs(message.source)
+        return source[0].parts(message.payload) if source else [message.payload]
+
+    def refuse(offset: int, part: int, reason: str, detail: str) -> Rejected:
+        message = messages[offset - first]
+        payload = message.payload if part == WHOLE else parts(offset)[part]
+        if _may_hold_positions(message, codecs):
+            payload = _without_place(payload)
+        topic = message.topic.encode()
+        return Rejected(offset, part, message.received_us, message.source, topic, payload, reason, detail)
+
+    return refuse
 
 
 def _may_hold_positions(message: Message, codecs: Codecs) -> bool:
-    """Does it speak of something that moves? The quarantine keeps no positions of those."""
+    """May it speak of something that moves, as far as its topic tells? The quarantine keeps no positions of those."""
     source = codecs(message.source)
     address = source[0].address(message.topic, source[1]) if source else None
-    return address is not None and kinds()[address[1]].is_mobile
+    return address is None or kinds()[address[1]].is_mobile
+
+
+def _without_place(payload: bytes) -> bytes:
+    """A payload whose positions are null, however they are written; what is not JSON by its look."""
+    try:
+        found = msgspec.json.decode(payload)
+        blanked = _blanked(found)
+        return payload if blanked == found else msgspec.json.encode(blanked)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError):
+        return _POSITION.sub(rb"\1null", payload)
+
+
+def _blanked(found: object) -> object:
+    if isinstance(found, list):
+        return [_blanked(one) for one in found]
+    if isinstance(found, dict):
+        return {name: None if name in _PLACE else _blanked(value) for name, value in found.items()}
+    return found
 
 
 def _is_reading(message: Message, heard: Heard, events: list[Happened], announcements: list[Announced]) -> bool:
@@ -154,7 +178,7 @@ def _columns(kind: Kind, rows: Rows, directory: Directory) -> Readings:
     )
 
 
-def _in_range(readings: Readings, rows: Rows, codecs: Codecs) -> tuple[Readings, list[Rejected]]:
+def _in_range(readings: Readings, rows: Rows, refuse: Refuse) -> tuple[Readings, list[Rejected]]:
     """The readings whose every value is possible, and the others, each with a sentence."""
     low = np.array([-np.inf if f.low is None else f.low for f in readings.kind.fields])[:, None]
     high = np.array([np.inf if f.high is None else f.high for f in readings.kind.fields])[:, None]
@@ -163,7 +187,12 @@ def _in_range(readings: Readings, rows: Rows, codecs: Codecs) -> tuple[Readings,
     if not bad.any():
         return readings, []
     rejected = [
-        _rejected(rows.messages[row], _out_of_range(readings.kind, rows.heard[row], wrong[:, row]), codecs)
+        refuse(
+            rows.messages[row].offset,
+            rows.heard[row].part,
+            "out_of_range",
+            _beyond(readings.kind, rows.heard[row], wrong[:, row]),
+        )
         for row in np.flatnonzero(bad)
     ]
     kept: Mask = ~bad
@@ -171,13 +200,10 @@ def _in_range(readings: Readings, rows: Rows, codecs: Codecs) -> tuple[Readings,
     return readings.where(kept), rejected
 
 
-def _out_of_range(kind: Kind, heard: Heard, wrong: NDArray[np.bool_]) -> Reject:
+def _beyond(kind: Kind, heard: Heard, wrong: NDArray[np.bool_]) -> str:
     index = int(np.flatnonzero(wrong)[0])
     field = kind.fields[index]
-    detail = f"{field.name} is {heard.values[index]:g}, {_limits(field)}"
-    told = {f.name: value for f, value in zip(kind.fields, heard.values, strict=True) if value is not None}
-    payload = msgspec.json.encode({"id": heard.key[2], "ts_us": heard.ts_us, **told, **(heard.rest or {})})
-    return Reject(heard.part, "out_of_range", detail, payload)
+    return f"{field.name} is {heard.values[index]:g}, {_limits(field)}"
 
 
 def _limits(field: Field) -> str:

@@ -26,6 +26,7 @@ from hub.clock import Clock
 from hub.errors import DatabaseUnavailable
 from hub.settings import Keep
 from ingest import checkpoint
+from ingest.again import messages_again
 from ingest.codecs.codec import Codec
 from ingest.decode import decode
 from ingest.live import Live
@@ -34,7 +35,9 @@ from rules.board import NEVER, Board, blank_boards
 from rules.evaluate import apply, mark, tick
 from store import registry as store_registry
 from store.database import connect
+from store.quarantine import forget_released
 from store.readers import claim, offsets
+from store.release import Held, release_batch
 from store.retention import keep_since, remove_expired
 from store.rollup import RollupFailed, roll_up, roll_up_areas
 from store.write import Writer
@@ -54,6 +57,7 @@ CHECKPOINT_S = 30.0
 REGISTRY_S = 2.0
 TRIM_S = 60.0
 EXPIRE_S = 3600.0
+RELEASE_S = 1.0
 RETRY_S = 1.0
 
 
@@ -91,15 +95,15 @@ class Shared:
     def put(self, decoded: Decoded) -> None:
         if self.messages < SHARED_MESSAGES:
             self.by_offset[decoded.first_offset] = decoded
-            self.messages += len(decoded.messages)
+            self.messages += len(decoded)
 
     def take(self, offset: int) -> Decoded | None:
         """The stretch that begins at `offset`, if it waits here; what lies before is forgotten."""
         for first in [first for first in self.by_offset if first < offset]:
-            self.messages -= len(self.by_offset.pop(first).messages)
+            self.messages -= len(self.by_offset.pop(first))
         decoded = self.by_offset.pop(offset, None)
         if decoded is not None:
-            self.messages -= len(decoded.messages)
+            self.messages -= len(decoded)
         return decoded
 
 
@@ -122,6 +126,8 @@ class Worker:
     rules_offset: int = 0
     store_offset: int = 0
     checkpointed_offset: int = 0
+    release_at: float = 0.0
+    """When to look again whether somebody wants a release from the quarantine."""
     is_watching: bool = False
     """Have the rules reached the head of the log? Silence is counted from then."""
 
@@ -265,12 +271,12 @@ class Worker:
     async def _store(self, writer: Writer) -> None:
         while True:
             decoded = self.shared.take(self.store_offset) or self._behind()
-            if decoded is None:
+            if decoded is not None:
+                met = await writer.write(decoded, self.city.numbers, self.clock.now())
+                self.city.numbers.update(met)
+                self.store_offset = decoded.next_offset
+            elif not await self.release(writer):
                 await asyncio.sleep(IDLE_S / 2)
-                continue
-            met = await writer.write(decoded, self.city.numbers, self.clock.now())
-            self.city.numbers.update(met)
-            self.store_offset = decoded.next_offset
 
     def _behind(self) -> Decoded | None:
         """What the store has to decode itself, None when it is where the rules are."""
@@ -278,6 +284,28 @@ class Worker:
             return None
         messages = self.log.read(self.store_offset, BATCH_MESSAGES)
         return self.decode(messages) if messages else None
+
+    async def release(self, writer: Writer) -> bool:
+        """Release a batch of the quarantine if somebody wants that; what is live goes first."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self.release_at:
+            return False
+        met = await release_batch(writer, self.store_offset, self.read_again, self.city.numbers, self.clock.now())
+        if met is None:
+            self.release_at = loop.time() + RELEASE_S
+            return False
+        self.city.numbers.update(met)
+        return True
+
+    def read_again(self, held: Sequence[Held]) -> Decoded:
+        """Decode what was quarantined, and show it to the rules as replayed. They keep it before the store does:
+
+        after a crash the store does it again, and what is not newer than the boards changes nothing.
+        """
+        decoded = self.decode(messages_again(held))
+        self.tell(self.evaluate(decoded))
+        self.save()
+        return decoded
 
     # Rollups
 
@@ -326,6 +354,7 @@ class Worker:
                             expire_at = loop.time() + EXPIRE_S
                             removed = await remove_expired(connection, self.keep, self.clock.now())
                             logger.info("old history removed", chunks=removed)
+                            await forget_released(connection, self.clock.now())
             except DatabaseUnavailable:
                 await asyncio.sleep(RETRY_S)
 

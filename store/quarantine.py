@@ -1,14 +1,33 @@
 """The quarantine: what could not be stored, counted by reason and listed; runs store/queries/quarantine.sql."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg import sql
 
 from store.database import Connection
 from store.sql import statements
 
 SQL = statements("quarantine")
+CHOSEN = sql.SQL(SQL["chosen"])
+KEPT = timedelta(days=30)
+"""So long what was released is still shown."""
 SHOWN_BYTES = 1000
 """So much of a payload is read for a list; nobody reads more of it there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which messages of the quarantine are meant; None does not choose."""
+
+    reason: str | None = None
+    source: str | None = None
+    since: datetime | None = None
+    """Received at or after."""
+    until: datetime | None = None
+    """Received before."""
+    numbers: list[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +57,53 @@ class Quarantined:
     """Place in the message's array from 0, None for the whole message."""
     reason: str
     detail: str
+    released_at: datetime | None
+    """When it was released; None while it waits."""
+    tried_at: datetime | None
+    """When its last release was asked for; None when it never was."""
+    tried_by: str | None
 
 
 async def counts(conn: Connection, now: datetime) -> list[ReasonCount]:
-    """Every reason ever met, the most frequent of the last day first. Reads the whole table."""
+    """Every reason for which something waits, the most frequent of the last day first. Reads the whole table."""
     rows = await (await conn.execute(SQL["counts"], {"since": now - timedelta(days=1)})).fetchall()
     return [ReasonCount(**row) for row in rows]
 
 
+async def sources(conn: Connection) -> list[str]:
+    """The sources of which something waits."""
+    return [row["source"] for row in await (await conn.execute(SQL["sources"])).fetchall()]
+
+
 async def newest(
-    conn: Connection, *, limit: int, reason: str | None = None, before: int | None = None
+    conn: Connection, choice: Choice, *, limit: int, before: int | None = None, released: bool = False
 ) -> list[Quarantined]:
-    """The newest, of one reason if asked; those with a number under `before`, to leaf on."""
-    asked = {"limit": limit, "reason": reason, "before": before, "limit_bytes": SHOWN_BYTES}
-    rows = await (await conn.execute(SQL["newest"], asked)).fetchall()
-    return [
-        Quarantined(
-            row["quarantine_no"],
-            row["received_at"],
-            row["source"],
-            readable(row["topic"]),
-            readable(row["payload"]),
-            row["payload_bytes"] > SHOWN_BYTES,
-            None if row["part"] < 0 else row["part"],
-            row["reason"],
-            row["detail"],
-        )
-        for row in rows
-    ]
+    """The newest that wait, or that were released; those with a number under `before`, to leaf on."""
+    asked = {**asdict(choice), "limit": limit, "before": before, "released": released, "limit_bytes": SHOWN_BYTES}
+    statement = sql.SQL(SQL["newest"]).format(chosen=CHOSEN)
+    return [_quarantined(row) for row in await (await conn.execute(statement, asked)).fetchall()]
+
+
+async def forget_released(conn: Connection, now: datetime) -> int:
+    """Remove what was released longer than KEPT ago: it is in the tables of readings. Returns how many."""
+    return (await conn.execute(SQL["forget_released"], {"before": now - KEPT})).rowcount
+
+
+def _quarantined(row: dict[str, Any]) -> Quarantined:
+    return Quarantined(
+        row["quarantine_no"],
+        row["received_at"],
+        row["source"],
+        readable(row["topic"]),
+        readable(row["payload"]),
+        row["payload_bytes"] > SHOWN_BYTES,
+        None if row["part"] < 0 else row["part"],
+        row["reason"],
+        row["detail"],
+        row["released_at"],
+        row["tried_at"],
+        row["tried_by"],
+    )
 
 
 def readable(said: bytes | str) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import errors, sql
@@ -44,6 +43,20 @@ class Ends:
             self.known = np.concatenate([self.known, np.zeros(missing, bool)])
 
 
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of what was decoded, before its transaction ends."""
+
+    met: dict[Key, int]
+    """Devices met for the first time."""
+    numbers: dict[Key, int]
+    """The registry's and theirs."""
+    counts: Counter[str]
+    """Columns of `reader`."""
+    rejected: list[Rejected]
+    """What could not be decoded, and what conflicts with what is stored."""
+
+
 @dataclass(slots=True)
 class Writer:
     """What one store keeps between transactions; a transaction that fails leaves it as it was."""
@@ -59,30 +72,41 @@ class Writer:
         `numbers` are the registry's. LogError when another process moved the reader meanwhile.
         """
         async with self.connection.transaction():
-            met = await self._register(decoded, numbers, now)
-            all_numbers = {**numbers, **met} if met else numbers
-            counts = Counter(decoded.counts)
-            conflicts: list[Rejected] = []
-            for readings in decoded.readings:
-                stored, rejected = await self._write_readings(_numbered(readings, all_numbers), decoded, now)
-                counts.update(stored)
-                conflicts += rejected
-            counts["readings_quarantined"] += len(conflicts)
-            await self._write_events(decoded, all_numbers)
-            for told in decoded.announcements:
-                await registry.announce(self.connection, told.key, told.announced, to_datetime(told.received_us))
-            await self._write_quarantine([*decoded.rejected, *conflicts])
+            added = await self.add(decoded, numbers, now)
+            await self._write_quarantine(added.rejected)
             await advance(
                 self.connection,
                 self.name,
                 self.log_id,
                 decoded.first_offset,
                 decoded.next_offset,
-                counts,
+                added.counts,
                 now,
             )
-        self._remember(decoded.readings, all_numbers)
-        return met
+        self.remember(decoded, added)
+        return added.met
+
+    async def add(self, decoded: Decoded, numbers: dict[Key, int], now: datetime) -> Added:
+        """Store what was decoded, in the caller's transaction; what is refused is handed back."""
+        met = await self._register(decoded, numbers, now)
+        all_numbers = {**numbers, **met} if met else numbers
+        counts = Counter(decoded.counts)
+        conflicts: list[Rejected] = []
+        for readings in decoded.readings:
+            stored, rejected = await self._write_readings(_numbered(readings, all_numbers), decoded, now)
+            counts.update(stored)
+            conflicts += rejected
+        counts["readings_quarantined"] += len(conflicts)
+        await self._write_events(decoded, all_numbers)
+        for told in decoded.announcements:
+            await registry.announce(self.connection, told.key, told.announced, to_datetime(told.received_us))
+        return Added(met, all_numbers, counts, [*decoded.rejected, *conflicts])
+
+    def remember(self, decoded: Decoded, added: Added) -> None:
+        """Know the newest times of what was added, once its transaction has ended well."""
+        for readings in decoded.readings:
+            numbered = _numbered(readings, added.numbers)
+            np.maximum.at(self.ends.ts_us, numbered.device_no, numbered.ts_us)
 
     async def _register(self, decoded: Decoded, numbers: dict[Key, int], now: datetime) -> dict[Key, int]:
         """Number the devices that speak without being known."""
@@ -115,8 +139,9 @@ class Writer:
             merged = await self._merge(late)
             counts += _counts(merged)
             written += [merged.new, merged.filled]
-            conflicts = np.flatnonzero(merged.outcome == Outcome.CONFLICT).tolist()
-            rejected = [_conflict(late, row, decoded) for row in conflicts]
+            conflicts = np.flatnonzero(merged.outcome == Outcome.CONFLICT)
+            conflicts = conflicts[np.argsort(late.offset[conflicts], kind="stable")]
+            rejected = [_conflict(late, row, decoded) for row in conflicts.tolist()]
         await rollup.remember(self.connection, readings.kind, written, now)
         return counts, rejected
 
@@ -135,11 +160,6 @@ class Writer:
         silent_before = asked[self.ends.ts_us[asked] == NEVER]
         if len(silent_before):
             await self.connection.execute(SQL["first_seen"], {"devices": silent_before.tolist(), "now": now})
-
-    def _remember(self, stored: Sequence[Readings], numbers: dict[Key, int]) -> None:
-        for readings in stored:
-            numbered = _numbered(readings, numbers)
-            np.maximum.at(self.ends.ts_us, numbered.device_no, numbered.ts_us)
 
     async def _copy(self, readings: Readings, table: sql.Identifier) -> None:
         """COPY into a table with the kind's columns."""
@@ -248,27 +268,6 @@ def _counts(merged: Merged) -> Counter[str]:
 
 
 def _conflict(readings: Readings, row: int, decoded: Decoded) -> Rejected:
-    kind, offset = readings.kind, int(readings.offset[row])
-    message = decoded.messages[offset - decoded.first_offset]
-    told = _told(kind, readings, row)
-    return Rejected(
-        offset,
-        int(readings.part[row]),
-        int(readings.received_us[row]),
-        message.source,
-        message.topic.encode(),
-        msgspec.json.encode(told),
-        "conflict",
-        f"device {readings.device_no[row]} already has other values at {to_datetime(int(readings.ts_us[row]))}",
-    )
-
-
-def _told(kind: Kind, readings: Readings, row: int) -> dict[str, object]:
-    """What a reading says, without the position of what moves."""
-    hidden = {"lat", "lon"} if kind.is_mobile else set()
-    told = {
-        name: float(value)
-        for name, value in zip(kind.field_names, readings.values[:, row], strict=True)
-        if not np.isnan(value) and name not in hidden
-    }
-    return {"ts": to_datetime(int(readings.ts_us[row])), **told, **readings.rest.get(row, {})}
+    device_no, ts = readings.device_no[row], to_datetime(int(readings.ts_us[row]))
+    detail = f"device {device_no} already has other values at {ts}"
+    return decoded.refuse(int(readings.offset[row]), int(readings.part[row]), "conflict", detail)

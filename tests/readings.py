@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
 import numpy as np
 
 from devices.kind import kinds
 from devices.readings import Decoded, Readings
+from ingest.codecs.codec import codecs
+from ingest.decode import refuser
 from ingest.log import Message
 
 NOW_US = 1_780_000_000_000_000
@@ -34,9 +37,15 @@ def readings_of(kind_name: str, rows: Sequence[Mapping[str, float]], *, first_of
 def decoded_of(readings: Readings) -> Decoded:
     """A stretch of the log that holds one message per reading."""
     n, first = len(readings), int(readings.offset[0])
+    topic = f"city/x/{readings.kind.name}/{{}}/telemetry".format
+    told = [
+        {name: value for name, value in zip(readings.kind.field_names, row, strict=True) if not np.isnan(value)}
+        for row in readings.values.T.tolist()
+    ]
     messages = [
-        Message(first + i, int(readings.received_us[i]), "city", f"city/x/{readings.kind.name}/{i}/telemetry", b"{}")
+        Message(first + i, int(readings.received_us[i]), "city", topic(i), msgspec.json.encode(told[i]))
         for i in range(n)
     ]
+    refuse = refuser(messages, {"city": (codecs()["native"], "x")}.get)
     counts = {"messages": n, "messages_decoded": n, "readings": n}
-    return Decoded(first, first + n, [readings], [], [], [], [], messages, counts)
+    return Decoded(first, first + n, [readings], [], [], [], [], refuse, counts)

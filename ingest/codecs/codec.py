@@ -2,7 +2,7 @@
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Literal, Protocol
 
@@ -59,8 +59,6 @@ class Reject(msgspec.Struct, frozen=True, gc=False):
     reason: Reason
     detail: str
     """A sentence for a person."""
-    payload: bytes | None = None
-    """The rejected part; None when it is the whole payload."""
 
 
 class Codec(Protocol):
@@ -73,6 +71,9 @@ class Codec(Protocol):
 
     def decode(self, topic: str, payload: bytes, commune: str) -> list[Heard | Reject]:
         """Read a message; `commune` is the source's, for formats that carry none. Never raises."""
+
+    def parts(self, payload: bytes) -> Sequence[bytes]:
+        """The parts of a payload that was read, by their number, each as the payload of a message of its own."""
 
 
 def is_too_deep(value: object, levels: int = DEEPEST) -> bool:

@@ -97,6 +97,9 @@ class Hfp:
         except RefusedError as error:
             return [error.reject()]
 
+    def parts(self, payload: bytes) -> list[bytes]:
+        return [payload]
+
 
 def _body(address: Address, payload: bytes) -> Mapping[str, object]:
     """The object under the event's name; a body of another name contradicts its topic."""

@@ -1,7 +1,7 @@
 """The hub's own format: `city/{commune}/{kind}/{device}/telemetry`, JSON with the kind's field names. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
@@ -29,6 +29,7 @@ TOO_DEEP = f"lists and objects are nested more than {DEEPEST} levels deep"
 _MESSAGE = re.compile(
     r"Expected `([^`]+)`(?: [<>]= -?\d+)?(?:, got `([^`]+)`)?(?: - at `\$(?:\[\d*\.*\])?\.?([^`]*)`)?"
 )
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 _WORDS = {
     "float | null": "a number",
     "bool | int | null": "true or false",
@@ -143,15 +144,23 @@ class Native:
             return [_heard(address, format_, WHOLE, found, None)]
         return [_heard(address, format_, number, part, None) for number, part in enumerate(found)]
 
+    def parts(self, payload: bytes) -> list[bytes]:
+        if not payload.lstrip().startswith(b"["):
+            return [payload]
+        try:
+            return [b"[%b]" % bytes(part) for part in msgspec.json.decode(payload, type=list[msgspec.Raw])]
+        except RecursionError:
+            return [b"[%b]" % part for part in elements(payload)]
+
 
 def _heard(address: Address, format_: Format, number: int, part: Any, rest: dict[str, object] | None) -> Heard | Reject:
     key = address.key
     if address.suffix == "batch":
         if part.id is None or not is_identity(part.id):
-            return _reject(number, "no_identity", 'an element of a batch needs its device in "id"', part)
+            return Reject(number, "no_identity", 'an element of a batch needs its device in "id"')
         key = (key[0], key[1], part.id)
     if part.event is not None and part.event not in format_.events:
-        return _reject(number, "unknown_event", f"{part.event[:100]!r} is not an event of {address.kind.name}", part)
+        return Reject(number, "unknown_event", f"{part.event[:100]!r} is not an event of {address.kind.name}")
     ts = part.ts
     ts_us = ts * 1_000 if type(ts) is int and SECONDS_END <= ts < FAR_MS else event_time_us(ts)
     return Heard(max(number, 0), key, ts_us, astuple(part)[HEAD_FIELDS:], part.event, rest)
@@ -183,18 +192,26 @@ def _one(address: Address, format_: Format, number: int, found: object) -> Heard
     if is_too_deep(found):
         return Reject(number, "too_large", TOO_DEEP)
     if not isinstance(found, Mapping):
-        return _reject(number, "wrong_type", f"expected a JSON object, found {type(found).__name__}", found)
+        return Reject(number, "wrong_type", f"expected a JSON object, found {type(found).__name__}")
     rest = {name: value for name, value in found.items() if name not in format_.known}
     declared = {name: value for name, value in found.items() if name in format_.known}
     try:
         part = msgspec.convert(declared, format_.part)
     except msgspec.ValidationError as error:
-        return _reject(number, "wrong_type", _explain(str(error)), found)
+        return Reject(number, "wrong_type", _explain(str(error)))
     return _heard(address, format_, number, part, rest or None)
 
 
-def _reject(number: int, reason: Any, detail: str, part: object) -> Reject:
-    return Reject(number, reason, detail, None if number == WHOLE else msgspec.json.encode(part))
+def elements(array: bytes) -> Iterator[bytes]:
+    """The elements of a JSON array, as they are written and however deep they are."""
+    level, start = 0, array.index(b"[") + 1
+    for token in _STRUCTURE.finditer(array):
+        mark = token.group()
+        level += (mark in (b"[", b"{")) - (mark in (b"]", b"}"))
+        if level == 0 or (level == 1 and mark == b","):
+            if element := array[start : token.start()].strip():
+                yield element
+            start = token.end()
 
 
 def _explain(error: str) -> str:

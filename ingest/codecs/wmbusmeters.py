@@ -1,21 +1,25 @@
-"""What the wmbusmeters program publishes for water meters: JSON, any topic, identity in the payload. Pure.
+"""What the wmbusmeters program publishes for water and electricity meters: JSON, any topic, identity inside. Pure.
 
 Names of members and words of status are those of the program's drivers (repository wmbusmeters/wmbusmeters,
 folders drivers/src and src). `timestamp` is when the program heard the telegram; the meter's own
-`meter_datetime` has no zone and tells minutes at best, so it is kept and not believed. Media other than water
-wait in the quarantine.
+`meter_datetime` has no zone and tells minutes at best, so it is kept and not believed. Other media wait in the
+quarantine.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
+from devices import energy_meter, water_meter
+from devices.kind import Kind
 from devices.registry import name_fault
-from devices.water_meter import KIND
+from ingest.codecs import wmbusmeters_electricity as electricity
 from ingest.codecs.codec import Heard, Reject, in_order
 from ingest.codecs.loose import RefusedError, instant_us, json_object, kept, number, text
 
-WATER = frozenset({"water", "cold water", "warm water", "hot water"})
+Fields = dict[str, float | None]
 
+WATER_MEDIA = ("water", "cold water", "warm water", "hot water")
 MEMBERS: Mapping[str, tuple[str, ...]] = {
     "total_m3": ("total_m3",),
     "backflow_m3": ("total_backward_m3", "total_backwards_m3", "total_backward_flow_m3", "backflow_m3"),
@@ -47,7 +51,7 @@ _WORDS = {
     "BATTERY_LIFETIME_THRESHOLD_EXCEEDED",
 }
 WORDS: Mapping[str, frozenset[str]] = {flag: frozenset(words.split()) for flag, words in _WORDS.items()}
-"""The kind's flags by the drivers' words for them; waterstarm's LEAKAGE_OR_NO_USAGE is not here: it is either."""
+"""Flags of a water meter by the drivers' words for them; waterstarm's LEAKAGE_OR_NO_USAGE is not here: it is either."""
 
 FINE = frozenset({"OK", "NO_ALARM", "NORMAL"})
 FAULT = re.compile(r"ERROR|DEFECT|FAULT|FAIL|INTERRUPTED|SHORT_CIRCUIT|SENSOR_BREAK")
@@ -60,6 +64,17 @@ DURATION = re.compile(r"\([^)]*\)")
 SEPARATOR = re.compile(r"[\s,;|]+")
 
 HEADER = frozenset({"_", "media", "id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """How a meter of one medium is read."""
+
+    kind: Kind
+    measured: Callable[[Mapping[str, object]], tuple[Fields, frozenset[str]]]
+    """The kind's measured fields, and the members that became one."""
+    flags: Mapping[str, str]
+    """The kind's flags by those of `status_flags`."""
 
 
 class Wmbusmeters:
@@ -77,33 +92,39 @@ class Wmbusmeters:
         except RefusedError as error:
             return [error.reject()]
 
+    def parts(self, payload: bytes) -> list[bytes]:
+        return [payload]
+
 
 def _heard(telegram: Mapping[str, object], commune: str) -> Heard:
     media = text(telegram, "media")
     if media is None:
         raise RefusedError("wrong_type", "media is missing: not a telegram of wmbusmeters")
-    if media.lower() not in WATER:
+    medium = MEDIA.get(media.lower())
+    if medium is None:
         raise RefusedError("unsupported", f"media {media[:40]!r}: the hub has no kind of device for it yet")
     meter_id = text(telegram, "id") or ""
     fault = name_fault(meter_id)
     if fault:
         raise RefusedError("no_identity", f"id {meter_id[:80]!r} {fault}")
-    fields, used = _measured(telegram)
+    fields, used = medium.measured(telegram)
+    told = status_flags(telegram)
+    flags = {flag: told[word] for flag, word in medium.flags.items() if word in told}
     ts_us = instant_us(telegram.get("timestamp"))
     if ts_us is not None and ts_us <= 0:
         ts_us = None  # 1111-11-11, the placeholder of a telegram without a time
     return Heard(
         part=0,
-        key=(commune, KIND.name, meter_id),
+        key=(commune, medium.kind.name, meter_id),
         ts_us=ts_us,
-        values=in_order(KIND, fields | status_flags(telegram)),
+        values=in_order(medium.kind, fields | flags),
         rest=kept(telegram, without=used | HEADER | ({"timestamp"} if ts_us is not None else set())),
     )
 
 
-def _measured(telegram: Mapping[str, object]) -> tuple[dict[str, float | None], frozenset[str]]:
-    """The kind's measured fields, and the members that became one."""
-    fields: dict[str, float | None] = {}
+def _water(telegram: Mapping[str, object]) -> tuple[Fields, frozenset[str]]:
+    """What a water meter measures, and the members that became one."""
+    fields: Fields = {}
     used = set()
     for field, members in MEMBERS.items():
         for member in members:
@@ -116,13 +137,13 @@ def _measured(telegram: Mapping[str, object]) -> tuple[dict[str, float | None], 
     return fields, frozenset(used)
 
 
-def status_flags(telegram: Mapping[str, object]) -> dict[str, float | None]:
-    """The kind's flags as 1 or 0; none at all when the telegram has no status: then nothing is known."""
+def status_flags(telegram: Mapping[str, object]) -> Fields:
+    """What a status says, as 1 or 0; none at all when the telegram has no status: then nothing is known."""
     told = [value for name in STATUS_MEMBERS if isinstance(value := telegram.get(name), str)]
     if not told:
         return {}
     words = set(_words(told))
-    flags: dict[str, float | None] = {flag: float(not known.isdisjoint(words)) for flag, known in WORDS.items()}
+    flags: Fields = {flag: float(not known.isdisjoint(words)) for flag, known in WORDS.items()}
     unlisted = words - FINE - frozenset[str]().union(*WORDS.values())
     flags["meter_fault"] = float(any(FAULT.search(word) for word in unlisted))
     return flags
@@ -134,5 +155,9 @@ def _words(statuses: list[str]) -> Iterator[str]:
             if word and not PAST.fullmatch(word):
                 yield word
 
+
+WATER = Medium(water_meter.KIND, _water, {flag: flag for flag in (*WORDS, "meter_fault")})
+ELECTRICITY = Medium(energy_meter.KIND, electricity.measured, {"cover_open": "tamper"})
+MEDIA: Mapping[str, Medium] = {**dict.fromkeys(WATER_MEDIA, WATER), "electricity": ELECTRICITY}
 
 CODEC = Wmbusmeters()

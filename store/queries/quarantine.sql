@@ -2,11 +2,26 @@
 
 -- name: counts
 SELECT reason, count(*) FILTER (WHERE received_at > %(since)s) AS last_day, count(*) AS in_all, max(received_at) AS last_at
-FROM quarantine GROUP BY reason ORDER BY last_day DESC, in_all DESC, reason
+FROM quarantine WHERE released_at IS NULL GROUP BY reason ORDER BY last_day DESC, in_all DESC, reason
+
+-- name: sources
+SELECT DISTINCT source FROM quarantine WHERE released_at IS NULL ORDER BY source
+
+-- name: chosen
+-- Which messages are meant: a condition for the statements here and in release.sql.
+(%(reason)s::text IS NULL OR q.reason = %(reason)s)
+AND (%(source)s::text IS NULL OR q.source = %(source)s)
+AND (%(since)s::timestamptz IS NULL OR q.received_at >= %(since)s)
+AND (%(until)s::timestamptz IS NULL OR q.received_at < %(until)s)
+AND (%(numbers)s::bigint[] IS NULL OR q.quarantine_no = ANY (%(numbers)s))
 
 -- name: newest
-SELECT quarantine_no, received_at, source, topic, substring(payload FOR %(limit_bytes)s) AS payload,
-       length(payload) AS payload_bytes, part, reason, detail
-FROM quarantine
-WHERE (%(reason)s::text IS NULL OR reason = %(reason)s) AND (%(before)s::bigint IS NULL OR quarantine_no < %(before)s)
-ORDER BY quarantine_no DESC LIMIT %(limit)s
+SELECT q.quarantine_no, q.received_at, q.source, q.topic, substring(q.payload FOR %(limit_bytes)s) AS payload,
+       length(q.payload) AS payload_bytes, q.part, q.reason, q.detail, q.released_at, r.asked_at AS tried_at, r.asked_by AS tried_by
+FROM quarantine q LEFT JOIN quarantine_release r USING (release_no)
+WHERE {chosen} AND (q.released_at IS NOT NULL) = %(released)s
+    AND (%(before)s::bigint IS NULL OR q.quarantine_no < %(before)s)
+ORDER BY q.quarantine_no DESC LIMIT %(limit)s
+
+-- name: forget_released
+DELETE FROM quarantine WHERE released_at < %(before)s

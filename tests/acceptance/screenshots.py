@@ -77,6 +77,7 @@ def _pictures(context: BrowserContext, given: argparse.Namespace, look: str, lan
         ("incident", "/incidents/1"),
         ("commission", "/commission"),
         ("quarantine", "/quarantine"),
+        ("release", "/quarantine/release"),
         ("health", "/health"),
         ("nothing", "/devices/999999999"),
     ):

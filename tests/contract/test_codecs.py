@@ -9,10 +9,12 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from devices.kind import kinds
 from devices.registry import name_fault
 from ingest.codecs.codec import WHOLE, Codec, Heard, Reason, Reject, codecs
+from ingest.codecs.native import elements
 
 NAMES = sorted(codecs())
 TOPICS = (
@@ -85,6 +87,45 @@ def assert_lawful(codec: Codec, topic: str, payload: bytes) -> None:
 @given(topic=near_topics, payload=near_payloads)
 def test_nothing_that_arrives_makes_it_raise(name: str, topic: str, payload: bytes) -> None:
     assert_lawful(codecs()[name], topic, payload)
+
+
+def assert_parts_stand_alone(codec: Codec, topic: str, payload: bytes) -> None:
+    numbered = [found for found in codec.decode(topic, payload, "dijon") if found.part != WHOLE]
+    parts = codec.parts(payload) if numbered else ()
+    for found in numbered:
+        (alone,) = codec.decode(topic, parts[found.part], "dijon")
+        assert replace(alone, part=found.part) == found
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=400, deadline=None)
+@given(topic=near_topics, payload=near_payloads)
+def test_a_part_alone_is_read_as_it_was_among_others(name: str, topic: str, payload: bytes) -> None:
+    assert_parts_stand_alone(codecs()[name], topic, payload)
+
+
+@given(st.lists(json_values, max_size=5), st.sampled_from([None, 2]))
+def test_an_array_is_taken_apart_by_its_structure(values: list[object], indent: int | None) -> None:
+    payload = json.dumps(values, indent=indent).encode()
+    assert repr([json.loads(one) for one in elements(payload)]) == repr(json.loads(payload))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b' [ 5 , [{"dim_pct": 1}], {"dim_pct": "x"}, {"id": "L2", "dim_pct": 3, "x": [1, 2]}, null]',
+        b'{"dim_pct": 3, "x": 1}',
+        b"[" + b"[" * 100 + b"]" * 100 + b', {"dim_pct": 1}]',
+        b"[" + b"[" * 250 + b"]" * 250 + b"]",
+        b"[" + b"[" * 900 + b"]" * 900 + b"]",
+        b"[" + b"[" * 985 + b"]" * 985 + b"]",
+    ],
+    ids=["odd elements", "an object", "deep", "deeper", "far too deep", "at Python's limit"],
+)
+def test_odd_parts_stand_alone(payload: bytes) -> None:
+    for topic in TOPICS[:2]:
+        assert codecs()["native"].decode(topic, payload, "dijon")
+        assert_parts_stand_alone(codecs()["native"], topic, payload)
 
 
 @pytest.mark.parametrize("name", NAMES)

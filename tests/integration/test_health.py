@@ -18,7 +18,7 @@ from ingest.log import LogWriter, Message
 from store.database import connect
 from store.health import Pulse, faults
 from store.people import ensure_person
-from store.quarantine import newest
+from store.quarantine import Choice, newest
 from store.readers import advance, claim
 from tests.processes import Processes
 
@@ -125,10 +125,10 @@ async def test_the_files_are_told_without_the_database(home: Path) -> None:
 
 async def test_the_quarantine_is_leafed_through(home: Path, database_url: str) -> None:
     async with connect(database_url) as conn:
-        (first,) = await newest(conn, limit=1)
-        (second,) = await newest(conn, limit=1, before=first.quarantine_no)
-        assert await newest(conn, limit=1, before=second.quarantine_no) == []
-        assert await newest(conn, limit=1, reason="conflict") == []
+        (first,) = await newest(conn, Choice(), limit=1)
+        (second,) = await newest(conn, Choice(), limit=1, before=first.quarantine_no)
+        assert await newest(conn, Choice(), limit=1, before=second.quarantine_no) == []
+        assert await newest(conn, Choice("conflict"), limit=1) == []
     assert first.payload == '{"power_w": \\x1b[2J<b>12' and first.part is None and not first.is_cut
 
 

@@ -124,7 +124,7 @@ def test_an_impossible_value_is_quarantined(value):
 def test_one_bad_element_disturbs_no_other():
     found = decoded(lamp([{"id": "L1", "dim_pct": 1}, {"id": "L2", "dim_pct": "x"}, 5, {"dim_pct": 3}], "A", "batch"))
     assert [(r.part, r.reason) for r in found.rejected] == [(1, "wrong_type"), (2, "wrong_type"), (3, "no_identity")]
-    assert json.loads(found.rejected[0].payload) == {"id": "L2", "dim_pct": "x"}
+    assert json.loads(found.rejected[0].payload) == [{"id": "L2", "dim_pct": "x"}], "a message with that part alone"
     assert len(found.readings[0]) == 1
     assert found.counts["messages_decoded"] == 1
     assert (found.counts["readings"], found.counts["readings_quarantined"]) == (4, 3)
@@ -149,9 +149,11 @@ def test_off_duty_positions_are_withheld_and_quarantined_ones_redacted():
         {"ts": TS, "lat": 47.2, "lon": 5.2, "on_duty": False},
     )
     bad = {"ts": TS, "lat": 47.3, "lon": 5.3, "speed_kmh": 9999}
+    hidden_from_sight = b'{"l\\u0061t": 47.5, "lon": [47.6, 47.7], "speed_kmh": "x"}'
     found = decoded(
         *(lamp(told, kind="fleet_vehicle") for told in (on, off, bad)),
         lamp(b'{"lat": 47.4, "lon"', kind="fleet_vehicle"),
+        lamp(hidden_from_sight, kind="fleet_vehicle"),
     )
     assert found.readings[0].values[0].tolist() == [47.1]
     assert [event.code for event in found.events] == ["off_duty"]
@@ -160,7 +162,15 @@ def test_off_duty_positions_are_withheld_and_quarantined_ones_redacted():
     told = dict(zip(hidden.kind.field_names, hidden.values[:, 0], strict=True))
     assert [name for name, value in told.items() if not np.isnan(value)] == ["on_duty"]
     assert not any(b"47." in rejected.payload for rejected in found.rejected)
-    assert len(found.rejected) == 2
+    assert len(found.rejected) == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "topic"), [("gone", "city/dijon/fleet_vehicle/B1/telemetry"), ("city", "city/dijon/buses/B1/telemetry")]
+)
+def test_what_may_speak_of_a_vehicle_is_redacted_too(source, topic):
+    (rejected,) = decoded(message(topic, {"lat": 47.1, "lon": 5.1, "speed_kmh": 3}, source=source)).rejected
+    assert json.loads(rejected.payload) == {"lat": None, "lon": None, "speed_kmh": 3}
 
 
 def test_duplicates_commands_and_cleared_messages_give_nothing():
