@@ -26,8 +26,10 @@ from ingest.codecs.codec import Codec
 from ingest.decode import decode
 from ingest.live import Live
 from ingest.log import LogReader, LogWriter, Message, trim
+from ingest.samples import Samples
 from rules.board import NEVER, Board, blank_boards
 from rules.evaluate import apply, mark, tick
+from store import indicators
 from store import registry as store_registry
 from store.database import connect
 from store.readers import claim, offsets
@@ -108,6 +110,7 @@ class Worker:
     live: Live
     city: City
     shared: Shared = field(default_factory=Shared)
+    samples: Samples = field(default_factory=Samples)
     rules_offset: int = 0
     store_offset: int = 0
     checkpointed_offset: int = 0
@@ -172,7 +175,9 @@ class Worker:
         for board in self.city.boards.values():
             board.watch(now_us, anew=not self.is_watching)
         self.is_watching = True
-        return [told for board in self.city.boards.values() for told in tick(board, now_us=now_us)]
+        told = [told for board in self.city.boards.values() for told in tick(board, now_us=now_us)]
+        self.samples.take(self.city.boards, now_us)
+        return told
 
     def tell(self, told: Sequence[Transition]) -> None:
         """Make transitions durable, then public."""
@@ -265,7 +270,7 @@ class Worker:
     # Registry
 
     async def registry_line(self) -> None:
-        """Follow the registry, trim the logs behind their readers, and remove what is kept no longer."""
+        """Follow the registry, write samples, trim the logs behind their readers, remove what is kept no longer."""
         loop = asyncio.get_running_loop()
         trim_at = expire_at = loop.time() + TRIM_S
         while True:
@@ -278,11 +283,15 @@ class Worker:
                             changes = await store_registry.load(connection, since=known)
                             self.city.renew(changes)
                             logger.info("the registry changed", changed=len(changes), devices=len(self.city.registry))
+                        for ts, figures in self.samples.waiting():
+                            await indicators.write(connection, ts, figures)
+                            self.samples.written(figures)
                         if loop.time() >= trim_at:
                             trim_at = loop.time() + TRIM_S
                             self.trim(await offsets(connection))
                         if loop.time() >= expire_at:
                             expire_at = loop.time() + EXPIRE_S
+                            await indicators.remove_expired(connection, self.clock.now())
                             logger.info(
                                 "old readings removed", chunks=await remove_expired(connection, self.clock.now())
                             )
