@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Path, Request
 from starlette.responses import JSONResponse, Response
 
-from dashboard.access import SignedIn
+from dashboard.access import SignedIn, check_sees
 from dashboard.city import state_labels
 from dashboard.desk import AtDesk, InWords
 from dashboard.incident_words import device_name, shown_card, type_label
@@ -16,6 +16,7 @@ from devices.kind import Field, Kind, State, kinds
 from hub.clock import to_us
 from store import pages
 from store.database import Connection
+from store.people import Person
 
 router = APIRouter()
 DeviceNo = Annotated[int, Path(ge=1, le=2**31 - 1)]
@@ -26,7 +27,7 @@ DAY = timedelta(hours=24)
 async def device_page(request: Request, device_no: DeviceNo, at: AtDesk, person: SignedIn, words: InWords) -> Response:
     now = at.clock.now()
     async with at.database() as conn:
-        device, kind = await _known(conn, device_no)
+        device, kind = await _known(conn, device_no, person)
         last, values = await pages.last_values(conn, kind, device_no)
         events = await pages.events(conn, device_no, now - DAY)
         incidents = await pages.device_incidents(conn, device_no, now - timedelta(days=pages.CLOSED_DAYS))
@@ -68,7 +69,7 @@ async def device_page(request: Request, device_no: DeviceNo, at: AtDesk, person:
 async def device(device_no: DeviceNo, at: AtDesk, person: SignedIn, words: InWords) -> Response:
     """Who a device is, for a label on the map."""
     async with at.database() as conn:
-        found, kind = await _known(conn, device_no)
+        found, kind = await _known(conn, device_no, person)
     state = at.live.pictures[kind.name].state(device_no)
     return JSONResponse(
         {
@@ -91,7 +92,7 @@ async def device_history(device_no: DeviceNo, at: AtDesk, person: SignedIn, word
     until = at.clock.now()
     since = until - DAY
     async with at.database() as conn:
-        _, kind = await _known(conn, device_no)
+        _, kind = await _known(conn, device_no, person)
         history = await pages.history(conn, kind, device_no, since, until)
         if kind.is_mobile:
             await pages.log_position_access(conn, person.login, device_no, since, until)
@@ -116,12 +117,13 @@ async def device_history(device_no: DeviceNo, at: AtDesk, person: SignedIn, word
     )
 
 
-async def _known(conn: Connection, device_no: int) -> tuple[dict[str, Any], Kind]:
-    """The device and its kind, or 404."""
+async def _known(conn: Connection, device_no: int, person: Person) -> tuple[dict[str, Any], Kind]:
+    """The device and its kind, or 404, or 403 when it is another team's."""
     found = await pages.device(conn, device_no)
     kind = kinds().get(found["kind"]) if found else None
     if found is None or kind is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, f"no device {device_no}")
+    check_sees(person, found["kind"], found["commune"])
     return found, kind
 
 
