@@ -51,7 +51,7 @@ async def incident_list(
         kinds=sorted(kinds().values(), key=lambda known: words.of(known.label)),
         teams=teams,
         communes=sorted(communes, key=words.commune),
-        state_words={name: said for name, said in state_words(words).items() if name != "closed"},
+        state_words=state_words(words),
         page=page,
         page_count=max(1, -(-total // PAGE_SIZE)),
         to_page=lambda number: f"/incidents?{address({**given, 'page': number})}",

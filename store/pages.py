@@ -68,6 +68,11 @@ class Asked:
     codes: Sequence[str] = ()
     """Rules whose title holds the text."""
 
+    def parameters(self) -> dict[str, Any]:
+        """Of a statement; sequences as lists, which are arrays in SQL."""
+        lists = {"kinds": list(self.kinds), "communes": list(self.communes), "codes": list(self.codes)}
+        return asdict(self) | lists
+
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -187,7 +192,7 @@ async def asked_incidents(
 
     Open ones come by priority and then the newest (or oldest) first, closed ones the last closed first.
     """
-    values, which = asdict(asked), _which(asked)
+    values, which = asked.parameters(), _which(asked)
     order = "closed_first" if asked.is_closed else "oldest_first" if oldest_first else "newest_first"
     cards = await _cards(conn, which, order=order, limit=limit, offset=offset, **values)
     row = await (await conn.execute(_statement("count_incidents").format(which=which), values)).fetchone()
@@ -198,7 +203,7 @@ async def open_counts(conn: Connection, asked: Asked) -> dict[str, dict[int, int
     """How many of the open incidents asked for there are, by kind and priority."""
     statement = _statement("open_counts").format(which=_which(asked))
     found: dict[str, dict[int, int]] = {}
-    for row in await (await conn.execute(statement, asdict(asked))).fetchall():
+    for row in await (await conn.execute(statement, asked.parameters())).fetchall():
         found.setdefault(row["kind"], {})[row["priority"]] = row["count"]
     return found
 

@@ -6,7 +6,7 @@ ON CONFLICT (name) DO UPDATE SET kinds = excluded.kinds, communes = excluded.com
 RETURNING xmax = 0 AS is_new
 
 -- name: team
-SELECT FROM team WHERE name = %(name)s
+SELECT name FROM team WHERE name = %(name)s
 
 -- name: teams
 SELECT name, kinds, communes, (SELECT count(*) FROM person p WHERE p.team = t.name) AS people

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from fastapi.routing import iter_route_contexts
 
 from dashboard.app import Server, create_app
 from dashboard.attempts import MAX_FAILURES
@@ -27,6 +26,7 @@ from hub.settings import BrokerAddress, Settings
 from store.database import connect
 from store.people import ensure_person
 from tests.conftest import free_port
+from tests.pages import browser, example, routes
 
 LOGIN, PASSWORD = "operator", "a password of the test"
 OPEN_TO_ALL = {"/login", "/healthz", "/static/{version}/{name:path}", "/logout", "/api/v1/openapi.json"}
@@ -105,12 +105,6 @@ async def app(database_url: str, broker: Embedded, tmp_path_factory: pytest.Temp
         yield made
 
 
-def browser(app: FastAPI, **headers: str) -> httpx.AsyncClient:
-    origin = "http://hub.test"
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url=origin, headers={"origin": origin, **headers})
-
-
 @pytest.fixture
 async def stranger(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     async with browser(app) as client:
@@ -129,24 +123,18 @@ async def operator(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_every_route_but_the_door_asks_for_a_session(app: FastAPI, stranger: httpx.AsyncClient) -> None:
-    routes = list(_routes(app))
-    assert len(routes) > 12
-    for path, methods in routes:
+    known = routes(app)
+    assert len(known) > 12
+    for path, methods in known:
         if path in OPEN_TO_ALL:
             continue
-        address = re.sub(r"\{layer\}", "streets", re.sub(r"\{(device|incident)_no\}", "1", path)).replace(
-            "{kind}", "water_meter"
-        )
+        address = example(path)
         for method in methods:
             answer = await stranger.request(
                 method, address, headers={"accept": "application/json"}, data={"language": "fr"}
             )
             assert answer.status_code == 401, (method, address)
             assert answer.headers["content-type"] == "application/problem+json"
-
-
-def _routes(app: FastAPI) -> list[tuple[str, set[str]]]:
-    return [(str(route.path), set(route.methods or ())) for route in iter_route_contexts(app.routes)]
 
 
 async def test_a_person_without_session_is_led_to_the_door_and_back(stranger: httpx.AsyncClient) -> None:
@@ -211,7 +199,11 @@ async def test_the_language_is_the_person_s(operator: httpx.AsyncClient) -> None
     await operator.post("/language", data={"language": "fr"})
 
 
-@pytest.mark.parametrize("path", ["/", "/incidents", f"/incidents/{INCIDENT}", "/commission"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/overview", "/incidents", f"/incidents/{INCIDENT}", "/team", "/commission"]
+    + [f"/overview/{kind}" for kind in kinds()],
+)
 async def test_pages_are_made(operator: httpx.AsyncClient, path: str) -> None:
     answer = await operator.get(path)
     assert answer.status_code == 200
@@ -338,11 +330,11 @@ async def test_an_incident_is_taken_once_and_given_back_within_a_minute(
 ) -> None:
     answers = [
         (await operator.post(f"/incidents/{INCIDENT}/{what}", headers={"accept": "application/json"})).json()["state"]
-        for what in ("acknowledge", "acknowledge", "unacknowledge", "acknowledge")
+        for what in ("acknowledge", "acknowledge", "take-back", "acknowledge")
     ]
     assert answers == ["acknowledged", "acknowledged", "new", "acknowledged"]
     page = await operator.get(f"/incidents/{INCIDENT}")
-    assert "Annuler l&#39;acquittement" in page.text and LOGIN in page.text
+    assert "Annuler : " in page.text and LOGIN in page.text
     assert (
         await operator.post("/incidents/999/acknowledge", headers={"accept": "application/json"})
     ).status_code == 404
@@ -352,10 +344,10 @@ async def test_an_incident_is_taken_once_and_given_back_within_a_minute(
         )
         assert [(row["change"], row["channel"]) for row in await query.fetchall()] == [
             ("acknowledged", "page"),
-            ("unacknowledged", "page"),
+            ("taken_back", "page"),
             ("acknowledged", "page"),
         ]
-    form = await operator.post(f"/incidents/{INCIDENT}/unacknowledge")
+    form = await operator.post(f"/incidents/{INCIDENT}/take-back")
     assert (form.status_code, form.headers["location"]) == (303, f"/incidents/{INCIDENT}")
 
 
