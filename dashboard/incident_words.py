@@ -43,9 +43,9 @@ def _type_text(kind_name: str, type_name: str | None) -> Text:
 
 
 def device_name(kind_name: str, type_name: str | None, label: str | None, id: str, words: Words) -> str:
-    """How people call a device: its label, said with its type when the label does not say it."""
+    """How people call a device: its label, said with its type when the label does not begin with the type's word."""
     name, sort = label or id, _type_text(kind_name, type_name)
-    says_it = any(text and name.casefold().startswith(text.casefold()) for text in sort)
+    says_it = any(text and name.casefold().startswith(text.casefold().split()[0]) for text in sort)
     return name if says_it else f"{words.of(sort)} {name}".strip()
 
 

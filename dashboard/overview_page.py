@@ -13,7 +13,7 @@ from dashboard.city import state_labels
 from dashboard.desk import AtDesk, Desk, InWords
 from dashboard.incident_words import shown_card, state_words
 from dashboard.incidents_page import address
-from dashboard.overview_words import figure_text, goal_text, period_text
+from dashboard.overview_words import figure_text, goal_text, period_text, range_text
 from dashboard.sparkline import Sparkline, sparkline
 from dashboard.words import Words
 from devices.kind import Indicator, Kind, State, kinds
@@ -82,12 +82,8 @@ async def kind_overview(request: Request, kind: str, at: AtDesk, words: InWords,
             for i in known.indicators
         ],
         by_commune=[
-            (
-                slug,
-                words.commune(slug),
-                [figure_text(i, figures.get(i.name, math.nan), words) for i in known.indicators],
-            )
-            for slug, figures in sorted(by_commune.items(), key=lambda item: words.commune(item[0]))
+            (slug, [figure_text(i, by_commune[slug].get(i.name, math.nan), words) for i in known.indicators])
+            for slug in sorted(by_commune, key=words.commune)
         ],
         states=states,
         open=open_counts.get(kind, {}),
@@ -148,6 +144,7 @@ def _shown(indicator: Indicator, trends: dict[timedelta, Trend | None], now: dat
         "misses": indicator.goal is not None and not indicator.goal.is_met(present),
         "lines": lines,
         "say": lambda value: figure_text(indicator, value, words),
+        "range": lambda line: range_text(indicator, line.low, line.high, words),
     }
 
 

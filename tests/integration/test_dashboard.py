@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from fastapi import FastAPI
 from dashboard.app import Server, create_app
 from dashboard.attempts import MAX_FAILURES
 from devices.frame import Frame
-from devices.kind import kinds
+from devices.kind import Figure, kinds
 from hub.clock import Clock
 from hub.runtime.servers import Embedded
 from hub.settings import BrokerAddress, Settings
+from store import indicators
 from store.database import connect
 from store.people import ensure_person
 from tests.conftest import free_port
@@ -320,6 +322,31 @@ async def test_files_have_the_version_in_their_address_and_stay(stranger: httpx.
         app.state.desk.assets.url("vendor/package.json"),
     ):
         assert (await stranger.get(path)).status_code == 404
+
+
+# ---- the overview ----
+
+
+async def test_the_overview_tells_figures_goals_and_what_is_open(
+    operator: httpx.AsyncClient, database_url: str
+) -> None:
+    now = datetime.now(UTC)
+    async with connect(database_url, autocommit=True) as conn:
+        for minutes, faults in ((15, 1), (0, 12)):
+            at = now - timedelta(minutes=minutes)
+            figures = [Figure("street_lighting", "at_fault", "dijon", faults, 800)]
+            figures += [Figure("street_lighting", "at_fault", "talant", 0, 200)]
+            await indicators.write(conn, at, figures)
+    for path in ("/overview", "/overview/street_lighting"):
+        page = (await operator.get(path)).text
+        assert "1,2\N{NO-BREAK SPACE}%" in page and "objectif\N{NO-BREAK SPACE}: 1\N{NO-BREAK SPACE}% au plus" in page
+        assert 'class="figure misses"' in page and "<polyline" in page
+        assert 'href="/incidents?kind=street_lighting&amp;priority=1"' in page
+    assert 'href="/overview/street_lighting?commune=talant"' in page, "figures by commune"
+    dijon = (await operator.get("/overview/street_lighting?commune=dijon")).text
+    assert "1,5\N{NO-BREAK SPACE}%" in dijon and "commune=dijon" in dijon
+    assert (await operator.get("/overview?commune=atlantis")).status_code == 404
+    assert (await operator.get("/overview/dragons")).status_code == 404
 
 
 # ---- acknowledging ----
