@@ -35,4 +35,4 @@ def goal_text(indicator: Indicator, words: Words) -> str:
 
 
 def period_text(period: timedelta, words: Words) -> str:
-    return words("24 hours") if period <= timedelta(days=1) else words("7 days")
+    return words("24 h") if period <= timedelta(days=1) else words("7 d")

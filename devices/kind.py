@@ -157,11 +157,14 @@ class Indicator:
     how: Literal["share", "sum", "mean"] = "share"
     unit: str = "%"
     goal: Goal | None = None
+    optional: tuple[str, ...] = ()
+    """Columns that may be unknown, as in a rule."""
 
     def values(self, columns: Mapping[str, Column]) -> Column:
         """What each device adds, shape (n,); NaN where it is not counted."""
         value = np.asarray(self.formula(columns), np.float64)
-        known = np.logical_and.reduce([~np.isnan(columns[name]) for name in self.formula.columns])
+        needed = [name for name in self.formula.columns if name not in self.optional]
+        known = np.logical_and.reduce([~np.isnan(columns[name]) for name in needed])
         counted: Column = np.where(known, value, np.nan)
         return counted
 

@@ -505,9 +505,16 @@ KIND = Kind(
             Formula.of(flashing_unplanned),
             "sum",
             "",
+            optional=("flash_planned",),
         ),
         Indicator(
-            "dark", "junction", Text("Éteints, en défaut", "Dark, not planned"), Formula.of(dark_unplanned), "sum", ""
+            "dark",
+            "junction",
+            Text("Éteints, en défaut", "Dark, not planned"),
+            Formula.of(dark_unplanned),
+            "sum",
+            "",
+            optional=("dark_planned",),
         ),
         Indicator("silent", "junction", Text("Carrefours muets", "Junctions silent"), Formula.of(silent)),
         Indicator("healthy", "detector", Text("Détecteurs sains", "Healthy detectors"), Formula.of(healthy)),
