@@ -1,4 +1,4 @@
-"""Who may see the page: log-in, log-out, and the check that every other route makes."""
+"""Who may see the page: log-in, log-out, and the checks that every other route makes: a session, and its role."""
 
 import time
 from http import HTTPStatus
@@ -39,6 +39,22 @@ async def signed_in(request: Request) -> Person:
 SignedIn = Annotated[Person, Depends(signed_in)]
 
 
+async def operator(person: SignedIn) -> Person:
+    """The operator who asks; 403 for anybody else."""
+    if not person.is_operator:
+        raise HTTPException(HTTPStatus.FORBIDDEN, "this is for operators")
+    return person
+
+
+Operator = Annotated[Person, Depends(operator)]
+
+
+def check_sees(person: Person, kind: str, commune: str) -> None:
+    """403 when it is another team's."""
+    if not person.sees(kind, commune):
+        raise HTTPException(HTTPStatus.FORBIDDEN, "this is another team's")
+
+
 @router.get("/login")
 async def login_page(request: Request, at: AtDesk, next: str = "/") -> Response:
     return _login_form(request, at, next)
@@ -65,7 +81,7 @@ async def login(
         error = words("Name or password is wrong.")
         return _login_form(request, at, next, error, HTTPStatus.UNAUTHORIZED)
     at.attempts.succeeded(key)
-    response = _see(_own_path(next))
+    response = _see(own_path(next))
     response.set_cookie(
         COOKIE, token, max_age=SESSION_H * 3600, httponly=True, samesite="lax", secure=_is_https(request, at)
     )
@@ -91,16 +107,16 @@ async def choose_language(
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"language is one of {', '.join(LANGUAGES)}")
     async with at.database() as conn:
         await people.set_language(conn, person.login, language)
-    return _see(_own_path(next))
+    return _see(own_path(next))
 
 
 def _login_form(
     request: Request, at: Desk, next: str, error: str | None = None, status_code: int = HTTPStatus.OK
 ) -> Response:
-    return at.render(request, "login.html", status_code=status_code, next=_own_path(next), error=error)
+    return at.render(request, "login.html", status_code=status_code, next=own_path(next), error=error)
 
 
-def _own_path(path: str) -> str:
+def own_path(path: str) -> str:
     """A path of this site, never another site's address (also not //elsewhere or /\\elsewhere)."""
     parts = urlsplit(path)
     is_ours = path.startswith("/") and path[1:2] not in ("/", "\\") and not parts.scheme and not parts.netloc

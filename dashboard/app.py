@@ -18,11 +18,14 @@ from dashboard import (
     device_page,
     health_page,
     incident_page,
+    incidents_page,
     metrics,
+    overview_page,
     quarantine_page,
     stream,
+    team_page,
 )
-from dashboard.access import signed_in
+from dashboard.access import operator, signed_in
 from dashboard.api.router import api_router
 from dashboard.assets import MEDIA_TYPES, load_assets
 from dashboard.attempts import Attempts
@@ -88,8 +91,10 @@ def create_app(*, settings: Settings, database_url: str, mqtt_url: str, clock: C
     app.include_router(access.router)
     app.include_router(metrics.router)
     app.include_router(api_router())
-    for part in (city, device_page, incident_page, commission_page, quarantine_page, health_page, stream):
+    for part in (city, team_page, incident_page, device_page):
         app.include_router(part.router, dependencies=[Depends(signed_in)])
+    for part in (overview_page, incidents_page, commission_page, quarantine_page, health_page, stream):
+        app.include_router(part.router, dependencies=[Depends(operator)])
     return app
 
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Header, HTTPException, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
-from dashboard.access import SignedIn
+from dashboard.access import Operator, SignedIn
 from dashboard.base_map import BaseMap
 from dashboard.desk import AtDesk, InWords
 from dashboard.words import Words
@@ -25,6 +25,9 @@ EMPTY_MAP = {"type": "FeatureCollection", "features": []}
 
 @router.get("/")
 async def live_map(request: Request, at: AtDesk, person: SignedIn, words: InWords) -> Response:
+    """The city for an operator; an agent begins with the team's incidents."""
+    if not person.is_operator:
+        return RedirectResponse("/team", HTTPStatus.SEE_OTHER)
     async with at.database() as conn:
         to_commission = await pages.count_to_commission(conn)
     return at.render(
@@ -33,7 +36,7 @@ async def live_map(request: Request, at: AtDesk, person: SignedIn, words: InWord
 
 
 @router.get("/api/kinds")
-async def list_kinds(person: SignedIn, words: InWords) -> Response:
+async def list_kinds(person: Operator, words: InWords) -> Response:
     """Kinds with their types and map symbols, and the states by number."""
     body = {"kinds": [_kind(kind, words) for kind in kinds().values()], "states": state_labels(words)}
     return JSONResponse(body)
@@ -41,7 +44,7 @@ async def list_kinds(person: SignedIn, words: InWords) -> Response:
 
 @router.get("/api/kinds/{kind}/devices")
 async def device_places(
-    kind: str, at: AtDesk, person: SignedIn, if_none_match: Annotated[str | None, Header()] = None
+    kind: str, at: AtDesk, person: Operator, if_none_match: Annotated[str | None, Header()] = None
 ) -> Response:
     """Every device of a kind, as columns: int32 number, float32 longitude, float32 latitude, uint8 type.
 

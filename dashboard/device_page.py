@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from fastapi import APIRouter, HTTPException, Path, Request
 from starlette.responses import JSONResponse, Response
 
-from dashboard.access import SignedIn
+from dashboard.access import SignedIn, check_sees
 from dashboard.city import state_labels
 from dashboard.desk import AtDesk, InWords
 from dashboard.incident_words import device_name, shown_card, type_label
@@ -19,6 +19,7 @@ from hub.clock import to_us
 from store import pages
 from store.database import Connection
 from store.pages import Line, Row
+from store.people import Person
 from store.rollup_ddl import DAYS, HOURS, QUARTERS, Table
 
 router = APIRouter()
@@ -46,7 +47,7 @@ SPANS: Mapping[str, Span] = {
 async def device_page(request: Request, device_no: DeviceNo, at: AtDesk, person: SignedIn, words: InWords) -> Response:
     now = at.clock.now()
     async with at.database() as conn:
-        device, kind = await _known(conn, device_no)
+        device, kind = await _known(conn, device_no, person)
         last, values = await pages.last_values(conn, kind, device_no)
         events = await pages.events(conn, device_no, now - DAY)
         incidents = await pages.device_incidents(conn, device_no, now - timedelta(days=pages.CLOSED_DAYS))
@@ -93,7 +94,7 @@ async def device_page(request: Request, device_no: DeviceNo, at: AtDesk, person:
 async def device(device_no: DeviceNo, at: AtDesk, person: SignedIn, words: InWords) -> Response:
     """Who a device is, for a label on the map."""
     async with at.database() as conn:
-        found, kind = await _known(conn, device_no)
+        found, kind = await _known(conn, device_no, person)
     state = at.live.pictures[kind.name].state(device_no)
     return JSONResponse(
         {
@@ -126,7 +127,7 @@ async def device_history(
     until, wanted = at.clock.now(), SPANS[span]
     since = until - wanted.length
     async with at.database() as conn:
-        _, kind = await _known(conn, device_no)
+        _, kind = await _known(conn, device_no, person)
         if wanted.buckets:
             history = await pages.rolled_history(conn, kind, device_no, since, until, wanted.buckets)
         else:
@@ -160,12 +161,13 @@ def _chip(row: Row, kind: Kind, picture: Picture, words: Words) -> tuple[Row, in
     return row, picture.state(row["device_no"]), name
 
 
-async def _known(conn: Connection, device_no: int) -> tuple[dict[str, Any], Kind]:
-    """The device and its kind, or 404."""
+async def _known(conn: Connection, device_no: int, person: Person) -> tuple[dict[str, Any], Kind]:
+    """The device and its kind, or 404, or 403 when it is another team's."""
     found = await pages.device(conn, device_no)
     kind = kinds().get(found["kind"]) if found else None
     if found is None or kind is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, f"no device {device_no}")
+    check_sees(person, found["kind"], found["commune"])
     return found, kind
 
 

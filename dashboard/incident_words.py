@@ -43,9 +43,9 @@ def _type_text(kind_name: str, type_name: str | None) -> Text:
 
 
 def device_name(kind_name: str, type_name: str | None, label: str | None, id: str, words: Words) -> str:
-    """How people call a device: its label, said with its type when the label does not say it."""
+    """How people call a device: its label, said with its type when the label does not begin with the type's word."""
     name, sort = label or id, _type_text(kind_name, type_name)
-    says_it = any(text and name.casefold().startswith(text.casefold()) for text in sort)
+    says_it = any(text and name.casefold().startswith(text.casefold().split()[0]) for text in sort)
     return name if says_it else f"{words.of(sort)} {name}".strip()
 
 
@@ -116,3 +116,88 @@ def _value(kind: Kind, name: str, value: float | None, words: Words) -> str:
 def _declared(kind: Kind) -> dict[str, Field | Attribute]:
     declared: tuple[Field | Attribute, ...] = (*kind.fields, *kind.attributes)
     return {item.name: item for item in declared}
+
+
+def state_words(words: Words) -> dict[str, str]:
+    return {
+        "new": words("new"),
+        "acknowledged": words("acknowledged"),
+        "on_site": words("on site"),
+        "on_hold": words("on hold"),
+        "fixed": words("fixed"),
+        "closed": words("closed"),
+    }
+
+
+def quiet_words(words: Words) -> dict[str, str]:
+    """Why nobody was called."""
+    return {
+        "replayed": words("Nobody was called: replayed from a recording."),
+        "late": words("Nobody was called: the reading came late."),
+        "morning_list": words("Nobody was called at once: it waits for the morning list."),
+        "to_commission": words("Nobody was called: the device is not commissioned."),
+    }
+
+
+def change_words(words: Words) -> dict[str, str]:
+    """What can happen to an incident, in words."""
+    return {
+        "opened": words("opened"),
+        "reopened": words("opened again"),
+        "member_joined": words("device joined"),
+        "member_left": words("device left"),
+        "acknowledged": words("acknowledged"),
+        "on_site": words("on site"),
+        "on_hold": words("put on hold"),
+        "fixed": words("said to be fixed"),
+        "taken_back": words("last step taken back"),
+        "unacknowledged": words("acknowledgement taken back"),
+        "cleared": words("fault gone"),
+        "closed": words("closed"),
+        "held_back": words("call held back"),
+        "notified": words("somebody was called"),
+        "not_notified": words("call failed"),
+        "confirmed": words("confirmed by a live reading"),
+        "folded": words("explained by another incident"),
+        "called": words("call decided"),
+    }
+
+
+HOLD_REASONS = ("material", "access", "grid", "police", "weather", "other")
+"""Why an incident is on hold, as the story keeps it: `grid` is the operator of the power grid."""
+
+
+def hold_words(words: Words) -> dict[str, str]:
+    return {
+        "material": words("material awaited"),
+        "access": words("no access"),
+        "grid": words("grid operator awaited"),
+        "police": words("police awaited"),
+        "weather": words("weather"),
+        "other": words("other reason"),
+    }
+
+
+def reason_text(reason: str | None, words: Words) -> str:
+    """A reason of a story: a code of HOLD_REASONS in words, with its note; tele-alert's are texts already."""
+    code, colon, note = (reason or "").partition(":")
+    said = hold_words(words).get(code)
+    return f"{said}{words.colon}{note.strip()}" if said and colon else said or reason or ""
+
+
+def codes_titled(text: str) -> list[str]:
+    """Codes of the rules whose title holds a text, in any language."""
+    sought = text.casefold()
+    return [
+        rule.code
+        for kind in kinds().values()
+        for rule in kind.rules
+        if sought and any(sought in title.casefold() for title in rule.title)
+    ]
+
+
+def geo_address(card: IncidentCard) -> str | None:
+    """A link that a phone opens with its own maps, to be led there (RFC 5870)."""
+    if card.lat is None or card.lon is None:
+        return None
+    return f"geo:{card.lat:.5f},{card.lon:.5f}?q={card.lat:.5f},{card.lon:.5f}"

@@ -112,6 +112,13 @@ class Picture:
             return None
         return int(self._state[device_no])
 
+    def counts(self, device_no: NDArray[np.int32] | None = None) -> NDArray[np.intp]:
+        """How many devices show each state, shape (256,); of all, or of these numbers."""
+        state = self._state
+        if device_no is not None:
+            state = state[device_no[(device_no >= 0) & (device_no < len(state))]]
+        return np.bincount(state[state != ABSENT], minlength=ABSENT + 1)
+
     def apply(self, frame: Frame) -> bool:
         """Take a frame in; True when something changed. BadFrame leaves the picture as it was."""
         device_no, state, positions = _checked(frame)

@@ -71,12 +71,17 @@ def _problem(request: Request, status: int, detail: str | None = None, headers: 
         return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
     words = words_of(request)
     said = {
+        403: (
+            words("This is not for you"),
+            words("It belongs to the operators or to another team. Ask an operator if you need it for your work."),
+        ),
         404: (
             words("There is nothing here"),
             words("This address leads to nothing the hub knows. The link may be old."),
         ),
         405: (words("There is nothing here"), words("This address cannot be used that way.")),
         413: (words("Too large"), words("What was sent is larger than this page accepts.")),
+        422: (words("Something is missing"), words("Go back, say what is asked for, and send it again.")),
         429: (words("Too many attempts"), words("Wait a few minutes, then try again.")),
         503: (
             words("The database does not answer"),

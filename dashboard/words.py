@@ -46,6 +46,11 @@ class Words:
         """The form for n, with {n} and other {name}s filled in."""
         return self.translations.ngettext(one, many, n).format(n=self.number(n), **values)
 
+    @property
+    def colon(self) -> str:
+        """Between a word and what it is about: French puts a space before."""
+        return "\N{NO-BREAK SPACE}: " if self.language == "fr" else ": "
+
     def of(self, text: Text) -> str:
         """A declared text in this language."""
         return text.fr if self.language == "fr" else text.en

@@ -20,6 +20,7 @@ from devices.kind import (
     flag,
     rule,
 )
+from devices.shown import read_in_24_h
 
 NOMINAL_V = 230.0
 
@@ -213,6 +214,16 @@ def read_in_time(overdue_periods: Column) -> Mask:
     return overdue_periods <= 2
 
 
+def power_subscribed(subscribed_kva: Column) -> Column:
+    """What the contract of a site allows, in kilovolt-amperes."""
+    return subscribed_kva
+
+
+def over_subscribed(power_w: Column, subscribed_kva: Column) -> Mask:
+    """Sites that draw more than they subscribed to."""
+    return power_w / 1000 > subscribed_kva
+
+
 KIND = Kind(
     name="energy_meter",
     label=Text("Énergie", "Energy"),
@@ -266,8 +277,18 @@ KIND = Kind(
     ),
     indicators=(
         Indicator("power", "meter", Text("Puissance appelée", "Power drawn"), Formula.of(power_drawn), "sum", "kW"),
+        Indicator(
+            "subscribed",
+            "meter",
+            Text("Puissance souscrite", "Subscribed power"),
+            Formula.of(power_subscribed),
+            "sum",
+            "kVA",
+        ),
         Indicator("load", "meter", Text("Charge moyenne", "Mean load"), Formula.of(load)),
-        Indicator("read", "meter", Text("Compteurs relevés", "Meters read"), Formula.of(read_in_time)),
+        Indicator("over", "meter", Text("Sites au-dessus", "Sites above it"), Formula.of(over_subscribed), "sum", ""),
+        Indicator("read", "meter", Text("Compteurs relevés à temps", "Meters read in time"), Formula.of(read_in_time)),
+        Indicator("read_24_h", "meter", Text("Relevés en 24 h", "Read within 24 h"), Formula.of(read_in_24_h)),
     ),
     panels=(
         Panel(Text("Puissance par phase", "Power by phase"), "meter", ("power_l1_w", "power_l2_w", "power_l3_w")),

@@ -312,6 +312,16 @@ def sound(sensor_error: Column, overdue_periods: Column) -> Mask:
     return (sensor_error == 0) & (overdue_periods <= 3)
 
 
+def nitrogen_dioxide(no2_1h_ug_m3: Column) -> Column:
+    """Nitrogen dioxide, mean of the last hour."""
+    return no2_1h_ug_m3
+
+
+def in_error(sensor_error: Column) -> Mask:
+    """Stations that tell an error of a sensor."""
+    return sensor_error == 1
+
+
 KIND = Kind(
     name="environment_station",
     label=Text("Environnement", "Environment"),
@@ -368,9 +378,11 @@ KIND = Kind(
         station_silent,
     ),
     indicators=(
-        Indicator("pm10", "station", Text("PM10 sur 24 h", "PM10 over 24 h"), Formula.of(particles), "mean", "µg/m³"),
-        Indicator("noise", "station", Text("Bruit moyen", "Mean noise"), Formula.of(noise), "mean", "dB(A)"),
         Indicator("sound", "station", Text("Stations saines", "Sound stations"), Formula.of(sound)),
+        Indicator("error", "station", Text("Stations en erreur", "Stations in error"), Formula.of(in_error), "sum", ""),
+        Indicator("pm10", "station", Text("PM10 sur 24 h", "PM10 over 24 h"), Formula.of(particles), "mean", "µg/m³"),
+        Indicator("no2", "station", Text("NO2 sur 1 h", "NO2 over 1 h"), Formula.of(nitrogen_dioxide), "mean", "µg/m³"),
+        Indicator("noise", "station", Text("Bruit moyen", "Mean noise"), Formula.of(noise), "mean", "dB(A)"),
     ),
     panels=(
         Panel(Text("Particules", "Particles"), "station", ("pm1_ug_m3", "pm25_ug_m3", "pm10_ug_m3", "pm10_24h_ug_m3")),

@@ -6,7 +6,8 @@ No rule on speeding: an employer may not process it.
 
 import numpy as np
 
-from devices.kind import Column, DeviceType, Event, Field, Formula, Indicator, Kind, Mask, Panel, Text, flag, rule
+from devices.kind import Column, DeviceType, Event, Field, Formula, Goal, Indicator, Kind, Mask, Panel, Text, flag, rule
+from devices.shown import at_fault
 
 
 def vehicle_period_s(ignition: Column, speed_kmh: Column) -> Column:
@@ -160,6 +161,16 @@ def idling(ignition: Column, speed_kmh: Column) -> Mask:
     return (ignition == 1) & (speed_kmh <= 3)
 
 
+def at_duty(on_duty: Column) -> Mask:
+    """Vehicles on duty."""
+    return on_duty == 1
+
+
+def fix_age(on_duty: Column, ignition: Column, reading_age_s: Column) -> Column:
+    """How old the last position is of vehicles that are on duty with their ignition on."""
+    return np.where((on_duty == 1) & (ignition == 1), reading_age_s, np.nan)
+
+
 KIND = Kind(
     name="fleet_vehicle",
     label=Text("Véhicules", "Vehicles"),
@@ -224,8 +235,21 @@ KIND = Kind(
         position_unsure,
     ),
     indicators=(
+        Indicator(
+            "on_duty", "vehicle", Text("Véhicules en service", "Vehicles on duty"), Formula.of(at_duty), "sum", ""
+        ),
         Indicator("driving", "vehicle", Text("Véhicules en mouvement", "Vehicles moving"), Formula.of(driving)),
         Indicator("idling", "vehicle", Text("Moteurs tournant à l'arrêt", "Idling engines"), Formula.of(idling)),
+        Indicator(
+            "fix_age",
+            "vehicle",
+            Text("Âge des positions", "Age of positions"),
+            Formula.of(fix_age),
+            "mean",
+            "s",
+            Goal("GTFS Realtime: 90 s at most", high=90.0),
+        ),
+        Indicator("at_fault", "vehicle", Text("Véhicules en défaut", "Vehicles at fault"), Formula.of(at_fault)),
     ),
     panels=(Panel(Text("Vitesse", "Speed"), "vehicle", ("speed_kmh",)),),
     left_out={

@@ -22,6 +22,9 @@ Mask = NDArray[np.bool_]
 Storage = Literal["real", "double", "flag"]
 CLOCK_COLUMNS = frozenset({"silence_s", "overdue_periods"})
 """Columns that every tick renews: seconds since a device last spoke, and the same in its expected periods."""
+INDICATOR_COLUMNS = frozenset({"state", "reading_age_s"})
+"""Columns that indicators may read beside those of rules: what a device shows (State), and how old its newest
+reading is by the device's own clock, infinite when there is none."""
 
 
 class Text(NamedTuple):
@@ -139,6 +142,19 @@ class DeviceType:
     """Do its readings tell how a household lives? Then a contract sees one a day, unless it says why it needs all."""
 
 
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What the city agreed on: a figure is good from `low` to `high`. `source` says who set it."""
+
+    source: str
+    low: float = -np.inf
+    high: float = np.inf
+
+    def is_met(self, figure: float) -> bool:
+        """An unknown figure misses no goal."""
+        return not (figure < self.low or figure > self.high)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Indicator:
     """A figure that a city watches: the share (in per cent), sum or mean of a formula over the devices of a type.
@@ -152,15 +168,38 @@ class Indicator:
     formula: Formula
     how: Literal["share", "sum", "mean"] = "share"
     unit: str = "%"
+    goal: Goal | None = None
+    optional: tuple[str, ...] = ()
+    """Columns that may be unknown, as in a rule."""
+
+    def values(self, columns: Mapping[str, Column]) -> Column:
+        """What each device adds, shape (n,); NaN where it is not counted."""
+        value = np.asarray(self.formula(columns), np.float64)
+        needed = [name for name in self.formula.columns if name not in self.optional]
+        known = np.logical_and.reduce([~np.isnan(columns[name]) for name in needed])
+        counted: Column = np.where(known, value, np.nan)
+        return counted
+
+    def figure(self, total: float, counted: float) -> float:
+        """The figure of devices whose values add up to `total`; NaN when no device counts."""
+        if not counted:
+            return float("nan")
+        return total if self.how == "sum" else total / counted * (100 if self.how == "share" else 1)
 
     def of(self, columns: Mapping[str, Column]) -> float:
-        """The figure over columns of the type's devices, shape (n,); NaN when no device counts."""
-        value = np.asarray(self.formula(columns), np.float64)
-        known = np.logical_and.reduce([~np.isnan(columns[name]) for name in self.formula.columns])
-        counted = value[known & ~np.isnan(value)]
-        if not len(counted):
-            return float("nan")
-        return float(counted.sum() if self.how == "sum" else counted.mean() * (100 if self.how == "share" else 1))
+        """The figure over columns of the type's devices, shape (n,)."""
+        values = self.values(columns)
+        return self.figure(float(np.nansum(values)), int(np.count_nonzero(~np.isnan(values))))
+
+
+class Figure(NamedTuple):
+    """An indicator over the devices of one commune: what they add up to, and how many counted."""
+
+    kind: str
+    indicator: str
+    commune: str
+    total: float
+    counted: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ Write it again after a change to a kind: `python -m devices.kinds_page`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from math import isnan
+from math import isfinite, isnan
 from pathlib import Path
 
-from devices.kind import DeviceType, Field, Kind, Rule, Text, kinds
+from devices.kind import DeviceType, Field, Goal, Kind, Rule, Text, kinds
 
 PAGE = Path("docs/kinds.md")
 HEAD = """# The kinds of devices
@@ -42,8 +42,11 @@ def _kind(kind: Kind) -> Iterator[str]:
     yield _table(("rule", "what", "priority", "when"), (_rule(rule) for rule in kind.rules))
     if kind.indicators:
         yield _table(
-            ("indicator", "what", "unit"),
-            ((f"`{i.name}`", f"{_both(i.title)} ({i.how} over {i.type}s)", i.unit) for i in kind.indicators),
+            ("indicator", "what", "unit", "goal"),
+            (
+                (f"`{i.name}`", f"{_both(i.title)} ({i.how} over {i.type}s)", i.unit, _goal(i.goal))
+                for i in kind.indicators
+            ),
         )
     if kind.events:
         yield _table(("event", "what"), ((f"`{e.code}`", _both(e.label)) for e in kind.events))
@@ -56,6 +59,14 @@ def _rule(rule: Rule) -> tuple[str, ...]:
     hold = f"for {_number(rule.hold_s)} s" if rule.hold_s else ""
     details = "; ".join(part for part in (thresholds, hold, f"source: {rule.source}") if part)
     return f"`{rule.code}` ({rule.type})", _both(rule.title), f"P{rule.priority}", f"{_line(rule.help.en)} {details}"
+
+
+def _goal(goal: Goal | None) -> str:
+    if goal is None:
+        return ""
+    limits = (("at least", goal.low), ("at most", goal.high))
+    told = " and ".join(f"{word} {_number(limit)}" for word, limit in limits if isfinite(limit))
+    return f"{told} ({goal.source})"
 
 
 def _rest(type_: DeviceType) -> str:

@@ -20,6 +20,7 @@ from devices.kind import (
     flag,
     rule,
 )
+from devices.shown import at_fault
 
 SITE, BARRIER, LIGHT = ("site",), ("barrier",), ("temporary_light",)
 DEFAULT = "our default"
@@ -292,6 +293,16 @@ def lanes(lanes_closed: Column) -> Column:
     return lanes_closed
 
 
+def holds_lanes(lanes_closed: Column) -> Mask:
+    """Sites that hold lanes closed."""
+    return lanes_closed > 0
+
+
+def overrun(left_h: Column, lanes_closed: Column) -> Mask:
+    """Sites that hold lanes closed after their planned end."""
+    return (left_h < 0) & (lanes_closed > 0)
+
+
 KIND = Kind(
     name="road_works",
     label=Text("Chantiers", "Road works"),
@@ -359,9 +370,25 @@ KIND = Kind(
         temporary_light_silent,
     ),
     indicators=(
+        Indicator("open", "site", Text("Chantiers en place", "Sites in place"), Formula.of(holds_lanes), "sum", ""),
         Indicator("at_work", "site", Text("Chantiers au travail", "Sites at work"), Formula.of(at_work)),
+        Indicator("overrun", "site", Text("Dépassements", "Overruns"), Formula.of(overrun), "sum", ""),
         Indicator("in_time", "site", Text("Chantiers dans les délais", "Sites in time"), Formula.of(in_time)),
         Indicator("lanes", "site", Text("Voies fermées", "Lanes closed"), Formula.of(lanes), "sum", ""),
+        Indicator(
+            "displaced",
+            "barrier",
+            Text("Balises à redresser", "Barriers to set right"),
+            Formula.of(displaced),
+            "sum",
+            "",
+        ),
+        Indicator(
+            "lights",
+            "temporary_light",
+            Text("Feux de chantier en panne", "Temporary lights at fault"),
+            Formula.of(at_fault),
+        ),
     ),
     panels=(Panel(Text("Délais", "Times"), "site", ("left_h", "idle_h")),),
     left_out={

@@ -12,6 +12,7 @@ from devices.kind import (
     Event,
     Field,
     Formula,
+    Goal,
     Indicator,
     Kind,
     Mask,
@@ -20,6 +21,7 @@ from devices.kind import (
     flag,
     rule,
 )
+from devices.shown import at_fault, silent, sound
 
 LAMP, FEEDER, CABINET = ("lamp",), ("feeder",), ("cabinet",)
 
@@ -346,6 +348,11 @@ def online_now(online: Column) -> Mask:
     return online == 1
 
 
+def hours_burnt(burning_h: Column) -> Column:
+    """Hours that a lamp has shone."""
+    return burning_h
+
+
 KIND = Kind(
     name="street_lighting",
     label=Text("Éclairage public", "Street lighting"),
@@ -412,9 +419,19 @@ KIND = Kind(
         cabinet_door,
     ),
     indicators=(
-        Indicator("lit", "lamp", Text("Lampes allumées", "Lamps lit"), Formula.of(lit)),
+        Indicator("sound", "lamp", Text("Lampes en état", "Lamps in order"), Formula.of(sound)),
+        Indicator(
+            "at_fault",
+            "lamp",
+            Text("Lampes en panne", "Lamps at fault"),
+            Formula.of(at_fault),
+            goal=Goal("fault rate of a lighting contract in Brittany", high=1.0),
+        ),
+        Indicator("silent", "lamp", Text("Lampes coupées ou muettes", "Lamps cut off or silent"), Formula.of(silent)),
+        Indicator("lit", "lamp", Text("Lampes allumées sur consigne", "Lamps lit as told"), Formula.of(lit)),
         Indicator("power", "feeder", Text("Puissance appelée", "Power drawn"), Formula.of(power_drawn), "sum", "kW"),
         Indicator("online", "cabinet", Text("Armoires en ligne", "Cabinets online"), Formula.of(online_now)),
+        Indicator("burnt", "lamp", Text("Heures d'allumage", "Burning hours"), Formula.of(hours_burnt), "mean", "h"),
     ),
     panels=(Panel(Text("Gradation", "Dimming"), "lamp", ("dim_pct", "dim_actual_pct")),),
     left_out={

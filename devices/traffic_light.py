@@ -22,6 +22,7 @@ from devices.kind import (
     flag,
     rule,
 )
+from devices.shown import silent
 
 JUNCTION, DETECTOR = ("junction",), ("detector",)
 POLICE_DARK, POLICE_FLASH = 1, 2
@@ -370,6 +371,26 @@ def granted(priority_asked_1h: Column, priority_refused_1h: Column) -> Column:
     return 1 - priority_refused_1h / asked
 
 
+def flashing_planned(yellow_flash: Column, flash_planned: Column) -> Mask:
+    """Junctions that flash as planned."""
+    return (yellow_flash == 1) & (flash_planned == 1)
+
+
+def flashing_unplanned(yellow_flash: Column, flash_planned: Column) -> Mask:
+    """Junctions that flash though it is not planned: their controller protects itself."""
+    return (yellow_flash == 1) & (flash_planned != 1)
+
+
+def dark_unplanned(switched_on: Column, dark_planned: Column) -> Mask:
+    """Junctions that are dark though it is not planned."""
+    return (switched_on == 0) & (dark_planned != 1)
+
+
+def plan_kept(plan: Column, timetable_plan: Column) -> Mask:
+    """Junctions that run the plan of their timetable."""
+    return plan == timetable_plan
+
+
 KIND = Kind(
     name="traffic_light",
     label=Text("Feux tricolores", "Traffic lights"),
@@ -469,7 +490,37 @@ KIND = Kind(
     ),
     indicators=(
         Indicator("working", "junction", Text("Carrefours en service", "Junctions working"), Formula.of(working)),
+        Indicator(
+            "flash_planned",
+            "junction",
+            Text("Au clignotant, prévu", "Flashing as planned"),
+            Formula.of(flashing_planned),
+            "sum",
+            "",
+        ),
+        Indicator(
+            "flash_unplanned",
+            "junction",
+            Text("Au clignotant, en défaut", "Flashing, not planned"),
+            Formula.of(flashing_unplanned),
+            "sum",
+            "",
+            optional=("flash_planned",),
+        ),
+        Indicator(
+            "dark",
+            "junction",
+            Text("Éteints, en défaut", "Dark, not planned"),
+            Formula.of(dark_unplanned),
+            "sum",
+            "",
+            optional=("dark_planned",),
+        ),
+        Indicator("silent", "junction", Text("Carrefours muets", "Junctions silent"), Formula.of(silent)),
         Indicator("healthy", "detector", Text("Détecteurs sains", "Healthy detectors"), Formula.of(healthy)),
+        Indicator(
+            "plan_kept", "junction", Text("Plan du calendrier suivi", "On the timetable's plan"), Formula.of(plan_kept)
+        ),
         Indicator("granted", "junction", Text("Priorités accordées", "Priorities granted"), Formula.of(granted)),
     ),
     panels=(

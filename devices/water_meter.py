@@ -21,6 +21,7 @@ from devices.kind import (
     flag,
     rule,
 )
+from devices.shown import read_in_24_h, read_in_72_h, silent
 
 METER, ZONE = ("meter",), ("zone",)
 
@@ -259,11 +260,6 @@ def zone_silent(overdue_periods: Column, *, max_periods: float = 8.0) -> Mask:
     return overdue_periods > max_periods
 
 
-def read_in_time(overdue_periods: Column) -> Mask:
-    """Meters that were read within two of their periods."""
-    return overdue_periods <= 2
-
-
 def leaking(leak: Column) -> Mask:
     """Meters that tell a leak."""
     return leak == 1
@@ -272,6 +268,16 @@ def leaking(leak: Column) -> Mask:
 def inlet(flow_m3h: Column) -> Column:
     """What flows into a zone."""
     return flow_m3h
+
+
+def running_down(low_battery: Column) -> Mask:
+    """Meters whose battery is low."""
+    return low_battery == 1
+
+
+def pressure(pressure_bar: Column) -> Column:
+    """Pressure at the inlet of a zone."""
+    return pressure_bar
 
 
 KIND = Kind(
@@ -335,9 +341,15 @@ KIND = Kind(
         zone_silent,
     ),
     indicators=(
-        Indicator("read", "meter", Text("Compteurs relevés", "Meters read"), Formula.of(read_in_time)),
-        Indicator("leaking", "meter", Text("Fuites signalées", "Leaks told"), Formula.of(leaking)),
+        Indicator("read_24_h", "meter", Text("Relevés en 24 h", "Read within 24 h"), Formula.of(read_in_24_h)),
+        Indicator("read_72_h", "meter", Text("Relevés en 72 h", "Read within 72 h"), Formula.of(read_in_72_h)),
+        Indicator("silent", "meter", Text("Compteurs muets", "Meters silent"), Formula.of(silent)),
+        Indicator("leaking", "meter", Text("Fuites signalées", "Leaks told"), Formula.of(leaking), "sum", ""),
+        Indicator("low_battery", "meter", Text("Piles faibles", "Low batteries"), Formula.of(running_down)),
         Indicator("inlet", "zone", Text("Débit mis en distribution", "Inlet flow"), Formula.of(inlet), "sum", "m³/h"),
+        Indicator(
+            "pressure", "zone", Text("Pression des secteurs", "Pressure of zones"), Formula.of(pressure), "mean", "bar"
+        ),
     ),
     panels=(
         Panel(Text("Volumes", "Volumes"), "meter", ("total_m3", "backflow_m3")),

@@ -27,6 +27,8 @@ keys_app = typer.Typer(no_args_is_help=True, help="API keys of contracts.")
 rules_app = typer.Typer(no_args_is_help=True, help="The rules that watch over devices.")
 quarantine_app = typer.Typer(no_args_is_help=True, help="What could not be stored.")
 log_app = typer.Typer(no_args_is_help=True, help="The log of raw messages.")
+people_app = typer.Typer(no_args_is_help=True, help="People who use the page.")
+teams_app = typer.Typer(no_args_is_help=True, help="Teams of agents, and what each answers for.")
 app.add_typer(devices_app, name="devices")
 app.add_typer(accounts_app, name="accounts")
 app.add_typer(grafana_app, name="grafana")
@@ -35,6 +37,8 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(rules_app, name="rules")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(log_app, name="log")
+app.add_typer(people_app, name="people")
+app.add_typer(teams_app, name="teams")
 
 
 def main() -> None:
@@ -305,6 +309,68 @@ def list_keys() -> None:
 def revoke_key(prefix: Annotated[str, typer.Argument(help="The eight characters after bfr_.")]) -> None:
     """Make a key useless, at once and for good."""
     command("contracts").revoke_key(read_settings(), prefix)
+
+
+@people_app.command("add", epilog="Example: beffroi people add amina --role agent --team Signals")
+def add_person(
+    login: Annotated[str, typer.Argument(help="The name to sign in with.")],
+    role: Annotated[str, typer.Option(help="operator sees everything; agent what the team answers for.")],
+    team: Annotated[str | None, typer.Option(help="Required for an agent.")] = None,
+    language: Annotated[str, typer.Option(help="fr or en.")] = "fr",
+    ask: Annotated[bool, typer.Option("--ask", help="Ask for the password instead of making one.")] = False,
+) -> None:
+    """Let somebody use the page. Prints the password, once."""
+    asked = _asked_password() if ask else None
+    made = command("people").add_person(read_settings(), login, role, team=team, language=language, password=asked)
+    typer.echo(made or f"{login} may sign in")
+
+
+@people_app.command("list", epilog="Example: beffroi people list")
+def list_people() -> None:
+    """Everybody who may use the page."""
+    command("people").list_people(read_settings())
+
+
+@people_app.command("remove", epilog="Example: beffroi people remove amina")
+def remove_person(login: Annotated[str, typer.Argument(help="Who.")]) -> None:
+    """Let somebody use the page no longer, at once. What they did stays in the incidents' stories."""
+    command("people").remove_person(read_settings(), login)
+
+
+@people_app.command("password", epilog="Example: beffroi people password amina")
+def set_password(
+    login: Annotated[str, typer.Argument(help="Who.")],
+    ask: Annotated[bool, typer.Option("--ask", help="Ask for the password instead of making one.")] = False,
+) -> None:
+    """Give somebody a new password and end their sessions. Prints it, once."""
+    made = command("people").set_password(read_settings(), login, _asked_password() if ask else None)
+    typer.echo(made or f"{login} has a new password")
+
+
+def _asked_password() -> str:
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+@teams_app.command("add", epilog="Example: beffroi teams add Signals --kind traffic_light")
+def add_team(
+    name: Annotated[str, typer.Argument(help="The team's name.")],
+    kind: Annotated[list[str] | None, typer.Option(help="May be repeated; every kind when absent.")] = None,
+    commune: Annotated[list[str] | None, typer.Option(help="May be repeated; every commune when absent.")] = None,
+) -> None:
+    """Make a team, or change what it answers for."""
+    typer.echo(f"{name}: {command('people').put_team(read_settings(), name, kind or (), commune or ())}")
+
+
+@teams_app.command("list", epilog="Example: beffroi teams list")
+def list_teams() -> None:
+    """Every team, with what it answers for."""
+    command("people").list_teams(read_settings())
+
+
+@teams_app.command("remove", epilog="Example: beffroi teams remove Signals")
+def remove_team(name: Annotated[str, typer.Argument(help="The team's name.")]) -> None:
+    """Remove a team that nobody is in."""
+    command("people").remove_team(read_settings(), name)
 
 
 @log_app.command("adopt", epilog="Example: beffroi log adopt store")

@@ -34,9 +34,8 @@ class Secrets:
     @classmethod
     def generate(cls) -> Self:
         """New secrets from the system's generator: at least 98 bits each."""
-        operator = "-".join("".join(random.choice(READABLE) for _ in range(5)) for _ in range(4))
         others = {field.name: random.token_urlsafe(24) for field in fields(cls)}
-        return cls(**{**others, "operator": operator})
+        return cls(**{**others, "operator": typed_password()})
 
     @classmethod
     def of(cls, home: Path) -> Self:
@@ -52,6 +51,11 @@ class Secrets:
                 f"{path} is not a file of secrets ({error!r}); put its copy back, "
                 f"or remove {home} to begin with an empty hub"
             ) from error
+
+
+def typed_password() -> str:
+    """A new password that a person types by hand."""
+    return "-".join("".join(random.choice(READABLE) for _ in range(5)) for _ in range(4))
 
 
 def private_folder(path: Path) -> Path:

@@ -31,8 +31,10 @@ from ingest.codecs.codec import Codec
 from ingest.decode import decode
 from ingest.live import Live
 from ingest.log import LogReader, LogWriter, Message, trim
+from ingest.samples import Samples
 from rules.board import NEVER, Board, blank_boards
 from rules.evaluate import apply, mark, tick
+from store import indicators
 from store import registry as store_registry
 from store.database import connect
 from store.quarantine import forget_released
@@ -123,6 +125,7 @@ class Worker:
     """Whose days the rollups have."""
     keep: Keep
     shared: Shared = field(default_factory=Shared)
+    samples: Samples = field(default_factory=Samples)
     rules_offset: int = 0
     store_offset: int = 0
     checkpointed_offset: int = 0
@@ -195,7 +198,9 @@ class Worker:
         for board in self.city.boards.values():
             board.watch(now_us, anew=not self.is_watching)
         self.is_watching = True
-        return [told for board in self.city.boards.values() for told in tick(board, now_us=now_us)]
+        told = [told for board in self.city.boards.values() for told in tick(board, now_us=now_us)]
+        self.samples.take(self.city.boards, now_us)
+        return told
 
     def tell(self, told: Sequence[Transition]) -> None:
         """Make transitions durable, then public."""
@@ -334,7 +339,7 @@ class Worker:
     # Registry
 
     async def registry_line(self) -> None:
-        """Follow the registry, trim the logs behind their readers, and remove what is kept no longer."""
+        """Follow the registry, write samples, trim the logs behind their readers, remove what is kept no longer."""
         loop = asyncio.get_running_loop()
         trim_at = expire_at = loop.time() + TRIM_S
         while True:
@@ -347,6 +352,9 @@ class Worker:
                             changes = await store_registry.load(connection, since=known)
                             self.city.renew(changes)
                             logger.info("the registry changed", changed=len(changes), devices=len(self.city.registry))
+                        for ts, figures in self.samples.waiting():
+                            await indicators.write(connection, ts, figures)
+                            self.samples.written(figures)
                         if loop.time() >= trim_at:
                             trim_at = loop.time() + TRIM_S
                             self.trim(await offsets(connection))
@@ -355,6 +363,7 @@ class Worker:
                             removed = await remove_expired(connection, self.keep, self.clock.now())
                             logger.info("old history removed", chunks=removed)
                             await forget_released(connection, self.clock.now())
+                            await indicators.remove_expired(connection, self.clock.now())
             except DatabaseUnavailable:
                 await asyncio.sleep(RETRY_S)
 

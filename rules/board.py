@@ -44,6 +44,9 @@ class Board:
     type: NDArray[np.int8]
     """Index in the kind's types, -1 while unknown."""
     commissioned: Mask
+    commune: NDArray[np.intp]
+    """Index in `communes`."""
+    communes: Sequence[str]
     parent: Rows
     """Row of the parent, -1 without."""
     attributes: Mapping[str, Column]
@@ -72,12 +75,15 @@ class Board:
         type_index = {t.name: i for i, t in enumerate(kind.types)}
         if kind.unsaid_type:  # needs no announcement to be known
             type_index[""] = type_index[kind.unsaid_type]
+        communes = {name: i for i, name in enumerate(sorted(set(part.commune)))}
         parent = np.where(part.parent_no > 0, row_by_no[part.parent_no], -1)
         return cls(
             kind=kind,
             device_no=part.device_no,
             type=np.array([type_index.get(t, -1) for t in part.type.tolist()], np.int8),
             commissioned=part.commissioned,
+            commune=np.array([communes[name] for name in part.commune], np.intp),
+            communes=tuple(communes),
             parent=parent.astype(np.intp),
             attributes=part.attributes,
             values=np.full((len(kind.fields), n), np.nan),
@@ -99,7 +105,11 @@ class Board:
 
     def rows_of(self, rule: Rule) -> Rows:
         """Rows that a rule watches: commissioned devices of its type."""
-        return np.flatnonzero(self.commissioned & (self.type == self.type_index(rule.type)))
+        return self.rows_of_type(rule.type)
+
+    def rows_of_type(self, name: str) -> Rows:
+        """Rows of the commissioned devices of a type."""
+        return np.flatnonzero(self.commissioned & (self.type == self.type_index(name)))
 
     def type_index(self, name: str) -> int:
         return self.kind.types.index(self.kind.type(name))
@@ -144,15 +154,16 @@ class View(Mapping[str, Column]):
             return values
         if name in board.attributes:
             return board.attributes[name][self.rows]
-        if name == "silence_s":
-            watched_us = board.watched_us[self.rows]
-            heard_us = np.maximum(board.heard_us[self.rows], watched_us)
-            silence_s: Column = np.maximum(self.now_us - heard_us, 0) / 1e6
-            return np.where(watched_us == NEVER, np.nan, silence_s)
-        if name == "overdue_periods":
-            return self["silence_s"] / self._period_s()
         if name.startswith("children__"):
             return self._children(name)
+        computed = {
+            "silence_s": self._silence_s,
+            "overdue_periods": lambda: self._silence_s() / self._period_s(),
+            "state": lambda: states(board, self.rows).astype(np.float64),
+            "reading_age_s": self._reading_age_s,
+        }
+        if name in computed:
+            return computed[name]()
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -160,6 +171,16 @@ class View(Mapping[str, Column]):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
+
+    def _silence_s(self) -> Column:
+        watched_us = self.board.watched_us[self.rows]
+        heard_us = np.maximum(self.board.heard_us[self.rows], watched_us)
+        silence_s: Column = np.maximum(self.now_us - heard_us, 0) / 1e6
+        return np.where(watched_us == NEVER, np.nan, silence_s)
+
+    def _reading_age_s(self) -> Column:
+        last_us = self.board.last_us[self.rows]
+        return np.where(last_us == NEVER, np.inf, np.maximum(self.now_us - last_us, 0) / 1e6)
 
     def _period_s(self) -> Column:
         """The expected period of each row, by its type and state."""

@@ -1,7 +1,7 @@
 """What the operator's page asks the database: devices, histories, incidents; runs store/queries/pages.sql."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -46,6 +46,31 @@ class IncidentCard:
     lon: float | None
     parent_type: str | None
     parent_label: str | None
+    moved_at: datetime | None = None
+    moved_by: str | None = None
+    moved_from: str | None = None
+    moved_reason: str | None = None
+    """Of the last move that a person made; `moved_from` is None when there was none, or it was taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which incidents a person asks for; what is empty or None does not narrow the list."""
+
+    is_closed: bool = False
+    kinds: Sequence[str] = ()
+    communes: Sequence[str] = ()
+    priority: int | None = None
+    state: str | None = None
+    text: str = ""
+    """Part of a place's name, or an incident's number."""
+    codes: Sequence[str] = ()
+    """Rules whose title holds the text."""
+
+    def parameters(self) -> dict[str, Any]:
+        """Of a statement; sequences as lists, which are arrays in SQL."""
+        lists = {"kinds": list(self.kinds), "communes": list(self.communes), "codes": list(self.codes)}
+        return asdict(self) | lists
 
 
 Values = list[float | bool | None]
@@ -76,6 +101,11 @@ async def ping(conn: Connection) -> None:
 async def registry_version(conn: Connection) -> int:
     """Rises with every change of the registry."""
     return int((await _one(conn, "registry_version") or {"version": 0})["version"])
+
+
+async def communes(conn: Connection) -> list[str]:
+    """Every commune that has a device."""
+    return [row["commune"] for row in await _all(conn, "communes")]
 
 
 async def points(conn: Connection, kind: str) -> list[tuple[int, str | None, float | None, float | None, bool]]:
@@ -112,7 +142,7 @@ async def events(conn: Connection, device_no: int, since: datetime) -> list[Row]
 
 async def device_incidents(conn: Connection, device_no: int, since: datetime) -> list[IncidentCard]:
     """Incidents of which it is the cause or a member: the open ones, and those opened since."""
-    return await _cards(conn, "which_device", device_no=device_no, since=since)
+    return await _cards(conn, _statement("which_device"), device_no=device_no, since=since)
 
 
 async def last_values(
@@ -187,17 +217,40 @@ async def listen_to_incidents(conn: Connection) -> None:
 
 async def open_incidents(conn: Connection) -> list[IncidentCard]:
     """Every open incident, the most urgent and then the newest first."""
-    return await _cards(conn, "which_open", limit=OPEN_LIMIT)
+    return await _cards(conn, _statement("which_open"), limit=OPEN_LIMIT)
 
 
 async def incident_cards(conn: Connection, incident_nos: list[int]) -> list[IncidentCard]:
     """The incidents of these numbers, open or closed."""
-    return await _cards(conn, "which_numbers", limit=len(incident_nos), incident_nos=incident_nos)
+    return await _cards(conn, _statement("which_numbers"), limit=len(incident_nos), incident_nos=incident_nos)
 
 
-async def closed_incidents(conn: Connection, since: datetime) -> list[IncidentCard]:
-    """Incidents closed since then, the last closed first (at most LIST_LIMIT)."""
-    return await _cards(conn, "which_closed", since=since)
+async def asked_incidents(
+    conn: Connection, asked: Asked, *, limit: int, offset: int = 0, oldest_first: bool = False
+) -> tuple[list[IncidentCard], int]:
+    """A page of the incidents asked for, and how many there are in all.
+
+    Open ones come by priority and then the newest (or oldest) first, closed ones the last closed first.
+    """
+    values, which = asked.parameters(), _which(asked)
+    order = "closed_first" if asked.is_closed else "oldest_first" if oldest_first else "newest_first"
+    cards = await _cards(conn, which, order=order, limit=limit, offset=offset, **values)
+    row = await (await conn.execute(_statement("count_incidents").format(which=which), values)).fetchone()
+    return cards, int((row or {"count": 0})["count"])
+
+
+async def open_counts(conn: Connection, asked: Asked) -> dict[str, dict[int, int]]:
+    """How many of the open incidents asked for there are, by kind and priority."""
+    statement = _statement("open_counts").format(which=_which(asked))
+    found: dict[str, dict[int, int]] = {}
+    for row in await (await conn.execute(statement, asked.parameters())).fetchall():
+        found.setdefault(row["kind"], {})[row["priority"]] = row["count"]
+    return found
+
+
+async def devices_in(conn: Connection, kind: str, commune: str) -> list[int]:
+    """Numbers of a kind's devices in a commune."""
+    return [row["device_no"] for row in await _all(conn, "devices_in", kind=kind, commune=commune)]
 
 
 async def to_commission(conn: Connection, kind: Kind) -> list[Row]:
@@ -214,6 +267,10 @@ async def count_to_commission(conn: Connection) -> int:
 
 def _statement(name: str) -> sql.SQL:
     return sql.SQL(statements("pages")[name])
+
+
+def _which(asked: Asked) -> sql.Composed:
+    return sql.SQL(" AND ").join(map(_statement, ("which_closed" if asked.is_closed else "which_open", "which_asked")))
 
 
 def _of_kind(name: str, kind: Kind, *, columns: sql.Composable) -> sql.Composed:
@@ -240,7 +297,15 @@ async def _one(conn: Connection, name: str, **values: object) -> Row | None:
     return await (await conn.execute(_statement(name), values)).fetchone()
 
 
-async def _cards(conn: Connection, which: str, *, limit: int = LIST_LIMIT, **values: object) -> list[IncidentCard]:
-    statement = _statement("incident_cards").format(which=_statement(which))
-    rows = await (await conn.execute(statement, {"limit": limit, **values})).fetchall()
+async def _cards(
+    conn: Connection,
+    which: sql.Composable,
+    *,
+    order: str = "newest_first",
+    limit: int = LIST_LIMIT,
+    offset: int = 0,
+    **values: object,
+) -> list[IncidentCard]:
+    statement = _statement("incident_cards").format(which=which, order=_statement(order))
+    rows = await (await conn.execute(statement, {"limit": limit, "offset": offset, **values})).fetchall()
     return [IncidentCard(**row) for row in rows]

@@ -1,6 +1,6 @@
 // Keeps a page of the server current: its refreshed part is asked for again and put in place of the old one.
 
-const PERIOD_MS = 10_000;
+const PERIOD_S = 10;
 
 async function refresh() {
   const shown = document.getElementById("refreshed");
@@ -20,5 +20,5 @@ async function ask() {
   }
 }
 
-setInterval(refresh, PERIOD_MS);
+setInterval(refresh, 1000 * (document.getElementById("refreshed").dataset.everyS ?? PERIOD_S));
 document.addEventListener("visibilitychange", refresh);

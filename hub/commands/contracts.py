@@ -9,8 +9,8 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
-from rich.table import Table
 
+from hub.commands.tables import print_table
 from hub.errors import BadFile, BadSetting
 from hub.secrets import Secrets, database_url
 from hub.settings import Settings
@@ -42,7 +42,7 @@ def list_contracts(settings: Settings) -> None:
         async with _hub(settings) as conn:
             return await contracts.contracts(conn)
 
-    _print(
+    print_table(
         ("contract", "provider", "kinds", "communes", "from", "to", "positions", "households", "role"),
         [
             (
@@ -66,7 +66,7 @@ def list_accesses(settings: Settings, contract: str | None, limit: int) -> None:
         async with _hub(settings) as conn:
             return await contracts.accesses(conn, contract, limit)
 
-    _print(
+    print_table(
         ("at", "contract", "key", "holder", "asked", "answer"),
         [
             (
@@ -99,7 +99,7 @@ def list_keys(settings: Settings) -> None:
         async with _hub(settings) as conn:
             return await contracts.keys(conn)
 
-    _print(
+    print_table(
         ("key", "contract", "holder", "scopes", "expires", "last used", "state"),
         [
             (
@@ -134,10 +134,3 @@ async def _hub(settings: Settings) -> AsyncIterator[Connection]:
 
 def _time(moment: datetime, settings: Settings) -> str:
     return f"{moment.astimezone(ZoneInfo(settings.timezone)):%Y-%m-%d %H:%M}"
-
-
-def _print(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(*head, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    Console(markup=False, highlight=False).print(table)

@@ -32,25 +32,40 @@ ORDER BY m.until IS NOT NULL, d.id, m.code, m.since;
 SELECT change_no, at, change, who, channel, reason
 FROM incident_change WHERE incident_no = %(incident_no)s ORDER BY change_no;
 
--- name: acknowledge
-WITH moved AS (
-    UPDATE incident SET state = 'acknowledged', acknowledged_at = %(now)s, acknowledged_by = %(login)s
-    WHERE incident_no = %(incident_no)s AND state = 'new'
-    RETURNING incident_no
+-- name: move
+-- A person who closes ends the memberships too: nothing of it is watched any more until it fires again.
+WITH before AS (
+    SELECT incident_no, state FROM incident
+    WHERE incident_no = %(incident_no)s AND state = ANY (%(allowed)s) FOR UPDATE
+), moved AS (
+    UPDATE incident i SET state = %(to)s,
+        acknowledged_at = coalesce(i.acknowledged_at, %(now)s), acknowledged_by = coalesce(i.acknowledged_by, %(login)s),
+        moved_at = %(now)s, moved_by = %(login)s, moved_from = before.state, moved_reason = %(reason)s,
+        closed_at = CASE WHEN %(to)s = 'closed' THEN %(now)s::timestamptz END
+    FROM before WHERE i.incident_no = before.incident_no
+    RETURNING i.incident_no
 ), noted AS (
-    INSERT INTO incident_change (incident_no, at, change, who, channel)
-    SELECT incident_no, %(now)s, 'acknowledged', %(login)s, %(channel)s FROM moved
+    INSERT INTO incident_change (incident_no, at, change, who, channel, reason)
+    SELECT incident_no, %(now)s, %(to)s, %(login)s, %(channel)s, %(reason)s FROM moved
+), ended AS (
+    UPDATE incident_member m SET until = %(now)s FROM moved
+    WHERE m.incident_no = moved.incident_no AND m.until IS NULL AND %(to)s = 'closed'
 )
 SELECT pg_notify('beffroi_incident', incident_no::text) FROM moved;
 
--- name: unacknowledge
-WITH moved AS (
-    UPDATE incident SET state = 'new', acknowledged_at = NULL, acknowledged_by = NULL
-    WHERE incident_no = %(incident_no)s AND state = 'acknowledged' AND acknowledged_by = %(login)s
-      AND acknowledged_at >= %(not_before)s
-    RETURNING incident_no
+-- name: take_back
+WITH before AS (
+    SELECT incident_no, moved_from FROM incident
+    WHERE incident_no = %(incident_no)s AND state <> 'closed' AND moved_from IS NOT NULL AND moved_by = %(login)s
+        AND moved_at >= %(not_before)s FOR UPDATE
+), moved AS (
+    UPDATE incident i SET state = before.moved_from, moved_from = NULL, moved_reason = NULL,
+        acknowledged_at = CASE WHEN before.moved_from <> 'new' THEN i.acknowledged_at END,
+        acknowledged_by = CASE WHEN before.moved_from <> 'new' THEN i.acknowledged_by END
+    FROM before WHERE i.incident_no = before.incident_no
+    RETURNING i.incident_no
 ), noted AS (
     INSERT INTO incident_change (incident_no, at, change, who, channel)
-    SELECT incident_no, %(now)s, 'unacknowledged', %(login)s, %(channel)s FROM moved
+    SELECT incident_no, %(now)s, 'taken_back', %(login)s, %(channel)s FROM moved
 )
 SELECT pg_notify('beffroi_incident', incident_no::text) FROM moved;

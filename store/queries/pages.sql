@@ -6,6 +6,15 @@ SELECT 1
 -- name: registry_version
 SELECT version FROM registry_version
 
+-- name: communes
+-- Each step finds the next commune in the index of (commune, kind, id).
+WITH RECURSIVE found (commune) AS (
+    SELECT min(commune) FROM device
+    UNION
+    SELECT (SELECT min(d.commune) FROM device d WHERE d.commune > found.commune) FROM found WHERE commune IS NOT NULL
+)
+SELECT commune FROM found WHERE commune IS NOT NULL ORDER BY commune
+
 -- name: points
 SELECT device_no, type, lat, lon, commissioned_at IS NULL FROM device WHERE kind = %(kind)s ORDER BY device_no
 
@@ -67,13 +76,26 @@ SELECT i.incident_no, i.kind, i.code, i.priority, i.state, i.quiet, i.opened_at,
        (SELECT count(DISTINCT m.device_no) FROM incident_member m
         WHERE m.incident_no = i.incident_no AND (m.until IS NULL OR i.state = 'closed')) AS members,
        i.cause_no, d.id, d.type, d.label, d.street, d.commune, d.lat, d.lon,
-       p.type AS parent_type, coalesce(p.label, p.id) AS parent_label
+       p.type AS parent_type, coalesce(p.label, p.id) AS parent_label,
+       i.moved_at, i.moved_by, i.moved_from, i.moved_reason
 FROM incident i
 JOIN device d ON d.device_no = i.cause_no
 LEFT JOIN device p ON p.device_no = d.parent_no
 WHERE {which}
-ORDER BY i.closed_at DESC NULLS FIRST, i.priority, i.opened_at DESC, i.incident_no DESC
-LIMIT %(limit)s
+ORDER BY {order}
+LIMIT %(limit)s OFFSET %(offset)s
+
+-- name: newest_first
+i.closed_at DESC NULLS FIRST, i.priority, i.opened_at DESC, i.incident_no DESC
+
+-- name: oldest_first
+i.priority, i.opened_at, i.incident_no
+
+-- name: closed_first
+i.closed_at DESC, i.incident_no DESC
+
+-- name: count_incidents
+SELECT count(*) FROM incident i JOIN device d ON d.device_no = i.cause_no WHERE {which}
 
 -- name: which_open
 i.state <> 'closed'
@@ -82,7 +104,22 @@ i.state <> 'closed'
 i.incident_no = ANY (%(incident_nos)s)
 
 -- name: which_closed
-i.state = 'closed' AND i.closed_at >= %(since)s
+i.state = 'closed'
+
+-- name: which_asked
+(%(kinds)s::text[] = '{}' OR i.kind = ANY (%(kinds)s))
+AND (%(communes)s::text[] = '{}' OR d.commune = ANY (%(communes)s))
+AND (%(priority)s::int IS NULL OR i.priority = %(priority)s)
+AND (%(state)s::text IS NULL OR i.state = %(state)s)
+AND (%(text)s = '' OR i.code = ANY (%(codes)s::text[]) OR i.incident_no::text = %(text)s
+     OR strpos(lower(concat_ws(' ', d.id, d.label, d.street)), lower(%(text)s)) > 0)
+
+-- name: open_counts
+SELECT i.kind, i.priority, count(*) FROM incident i JOIN device d ON d.device_no = i.cause_no
+WHERE {which} GROUP BY i.kind, i.priority
+
+-- name: devices_in
+SELECT device_no FROM device WHERE commune = %(commune)s AND kind = %(kind)s
 
 -- name: which_device
 (i.cause_no = %(device_no)s

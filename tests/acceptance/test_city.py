@@ -250,9 +250,9 @@ async def page_of(browser: Browser, city: City, language: str = "fr", *, signed_
     assert not wrong
 
 
-async def sign_in(page: Page, password: str) -> None:
+async def sign_in(page: Page, password: str, login: str = "operator") -> None:
     await page.goto("/login")
-    await page.fill("input[name=login]", "operator")
+    await page.fill("input[name=login]", login)
     await page.fill("input[name=password]", password)
     await page.click("form button.primary")
 
@@ -387,6 +387,83 @@ async def test_a_stranger_waits_to_be_commissioned_and_pages_nobody(browser: Bro
         await expect(row).to_contain_text("7,25 m³")
         await row.get_by_role("link").click()
         await expect(page.locator("p.note")).to_contain_text("À mettre en service")
+
+
+# An agent on a phone
+
+
+@asynccontextmanager
+async def phone_of(browser: Browser, city: City, password: str, *, scripts: bool) -> AsyncIterator[Page]:
+    """The agent's phone, signed in."""
+    context = await browser.new_context(
+        base_url=city.address, locale="fr", viewport={"width": 390, "height": 844}, java_script_enabled=scripts
+    )
+    page = await context.new_page()
+    page.set_default_timeout(SEEN_WITHIN_MS)
+    await sign_in(page, password, "amina")
+    await page.wait_for_url("**/team")
+    yield page
+    await context.close()
+
+
+async def test_an_agent_goes_from_the_list_to_the_confirmed_repair_without_scripts(browser: Browser, known_city: City):
+    assert known_city.beffroi("teams", "add", "Lumière", "--kind", "street_lighting").returncode == 0
+    password = known_city.beffroi("people", "add", "amina", "--role", "agent", "--team", "Lumière").stdout.strip()
+    number = known_city.open_incidents()["A1-D1", "feeder_out"]["incident_no"]
+
+    def state() -> object:
+        (row,) = known_city.rows("SELECT state FROM incident WHERE incident_no = %s", number)
+        return row["state"]
+
+    async with phone_of(browser, known_city, password, scripts=False) as page:
+        job = page.locator(f"#i{number}")
+        await expect(page.locator(".job")).to_have_count(1)  # the burst meter is another team's
+        await expect(job).to_contain_text("Départ hors tension")
+        await expect(job).to_contain_text("11 équipements")
+        for button in await job.locator(".steps button, .steps a").all():
+            box = await button.bounding_box()
+            assert box and min(box["height"], box["width"]) >= 44
+        await job.get_by_role("button", name="Je suis sur place").click()
+        await expect(job).to_contain_text("sur place, amina")
+        assert state() == "on_site"
+        await job.get_by_role("button", name="Annuler").click()
+        await expect(job).to_contain_text("acquitté")
+        assert state() == "acknowledged"
+        await job.get_by_role("link", name="Autre").click()
+        await page.locator(".moves summary", has_text="Mettre en attente").click()
+        await page.get_by_role("button", name="Matériel attendu").click()
+        await expect(page.locator(".facts")).to_contain_text("matériel attendu")
+        assert state() == "on_hold"
+        await page.get_by_label("Ce qui a été fait").fill("fusible remplacé")
+        await page.get_by_role("button", name="Réparé").click()
+        await expect(page.locator(".story")).to_contain_text("fusible remplacé")
+        await expect(page.locator(".moves")).to_contain_text("se ferme tout seul")
+        assert state() == "fixed"
+        healthy = {"breaker_tripped": False, "contactor_closed": True, "current_a": 2.6}
+        known_city.publish("street_lighting/A1-D1/telemetry", {"ts": at(1), **healthy})
+        known_city.batch(1, 58.5)
+        until("the readings confirm the repair", state, lambda found: found == "closed")
+        await page.goto("/team")
+        await expect(page.locator(".job")).to_have_count(0)
+        await page.goto("/quarantine")
+        await expect(page.locator("h1")).to_have_text("Ceci n'est pas pour vous")
+    story = known_city.rows("SELECT change FROM incident_change WHERE incident_no = %s AND who = 'amina'", number)
+    assert [row["change"] for row in story] == ["on_site", "taken_back", "on_hold", "fixed"]
+
+
+async def test_the_agents_list_is_light_and_stays_current(browser: Browser, known_city: City):
+    password = known_city.beffroi("people", "password", "amina").stdout.strip()
+    async with phone_of(browser, known_city, password, scripts=True) as page:
+        session = await page.context.new_cdp_session(page)
+        loaded: list[float] = []
+        session.on("Network.loadingFinished", lambda event: loaded.append(event["encodedDataLength"]))
+        await session.send("Network.enable")
+        await session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        await page.reload(wait_until="networkidle")
+        assert 1_000 < sum(loaded) < 100_000
+        await expect(page.locator(".job")).to_have_count(0)
+        known_city.publish("street_lighting/A1-D1/telemetry", {"ts": at(0), "breaker_tripped": True, "current_a": 0})
+        await expect(page.locator(".job")).to_have_count(1)  # nobody touched the page
 
 
 # How it starts, and how it stops

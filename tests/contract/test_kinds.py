@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from devices.kind import CLOCK_COLUMNS, Formula, Kind, Rule, kinds
+from devices.kind import CLOCK_COLUMNS, INDICATOR_COLUMNS, Formula, Kind, Rule, kinds
 from devices.kinds_page import PAGE, kinds_page
 from ingest.codecs.codec import Heard
 from ingest.codecs.native import CODEC
@@ -114,7 +114,7 @@ def test_an_example_tells_only_fields_of_its_type_and_no_fault(kind):
 def test_indicators_count_what_is_known_and_panels_show_one_unit(kind):
     types, fields = {t.name for t in kind.types}, {f.name: f for f in kind.fields}
     for indicator in kind.indicators:
-        known = {*fields, *(a.name for a in kind.attributes), *CLOCK_COLUMNS}
+        known = {*fields, *(a.name for a in kind.attributes), *CLOCK_COLUMNS, *INDICATOR_COLUMNS}
         assert indicator.type in types and set(indicator.formula.columns) <= known and all(indicator.title)
         unknown = {name: np.full(3, np.nan) for name in indicator.formula.columns}
         assert np.isnan(indicator.of(unknown))

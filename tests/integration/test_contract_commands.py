@@ -1,10 +1,8 @@
 """`beffroi contracts` and `beffroi keys`, as a person calls them."""
 
-import asyncio
-import os
-import sys
 from pathlib import Path
 
+from tests.commands import beffroi
 from tests.database import one
 
 CONTRACT = """
@@ -14,19 +12,6 @@ CONTRACT = """
   communes: [dijon]
   from: 2026-01-01
 """
-
-
-async def beffroi(url: str, home: Path, *arguments: str) -> tuple[int, str]:
-    """The exit code of a command, and what it said."""
-    environment = {**os.environ, "BEFFROI_DATABASE_URL": url, "BEFFROI_HOME": str(home), "COLUMNS": "300"}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "hub.cli", *arguments),
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await process.communicate()
-    return process.returncode or 0, said.decode()
 
 
 async def test_a_contract_gets_a_key_which_is_listed_and_revoked(database_url: str, tmp_path: Path) -> None:

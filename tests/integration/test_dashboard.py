@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,20 @@ import numpy as np
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from fastapi.routing import iter_route_contexts
 
 from dashboard.app import Server, create_app
 from dashboard.attempts import MAX_FAILURES
 from devices.frame import Frame
-from devices.kind import kinds
+from devices.kind import Figure, kinds
 from hub.clock import Clock
 from hub.runtime.servers import Embedded
 from hub.settings import BrokerAddress, Settings
+from store import indicators
 from store.database import connect
 from store.people import ensure_person
 from tests.conftest import free_port
 from tests.database import rolled_up
+from tests.pages import browser, example, routes
 
 LOGIN, PASSWORD = "operator", "a password of the test"
 OPEN_TO_ALL = {"/login", "/healthz", "/static/{version}/{name:path}", "/logout", "/api/v1/openapi.json"}
@@ -107,12 +109,6 @@ async def app(database_url: str, broker: Embedded, tmp_path_factory: pytest.Temp
         yield made
 
 
-def browser(app: FastAPI, **headers: str) -> httpx.AsyncClient:
-    origin = "http://hub.test"
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url=origin, headers={"origin": origin, **headers})
-
-
 @pytest.fixture
 async def stranger(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     async with browser(app) as client:
@@ -131,24 +127,18 @@ async def operator(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_every_route_but_the_door_asks_for_a_session(app: FastAPI, stranger: httpx.AsyncClient) -> None:
-    routes = list(_routes(app))
-    assert len(routes) > 12
-    for path, methods in routes:
+    known = routes(app)
+    assert len(known) > 12
+    for path, methods in known:
         if path in OPEN_TO_ALL:
             continue
-        address = re.sub(r"\{layer\}", "streets", re.sub(r"\{(device|incident)_no\}", "1", path)).replace(
-            "{kind}", "water_meter"
-        )
+        address = example(path)
         for method in methods:
             answer = await stranger.request(
                 method, address, headers={"accept": "application/json"}, data={"language": "fr"}
             )
             assert answer.status_code == 401, (method, address)
             assert answer.headers["content-type"] == "application/problem+json"
-
-
-def _routes(app: FastAPI) -> list[tuple[str, set[str]]]:
-    return [(str(route.path), set(route.methods or ())) for route in iter_route_contexts(app.routes)]
 
 
 async def test_a_person_without_session_is_led_to_the_door_and_back(stranger: httpx.AsyncClient) -> None:
@@ -213,7 +203,11 @@ async def test_the_language_is_the_person_s(operator: httpx.AsyncClient) -> None
     await operator.post("/language", data={"language": "fr"})
 
 
-@pytest.mark.parametrize("path", ["/", "/incidents", f"/incidents/{INCIDENT}", "/commission"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/overview", "/incidents", f"/incidents/{INCIDENT}", "/team", "/commission"]
+    + [f"/overview/{kind}" for kind in kinds()],
+)
 async def test_pages_are_made(operator: httpx.AsyncClient, path: str) -> None:
     answer = await operator.get(path)
     assert answer.status_code == 200
@@ -356,6 +350,31 @@ async def test_files_have_the_version_in_their_address_and_stay(stranger: httpx.
         assert (await stranger.get(path)).status_code == 404
 
 
+# ---- the overview ----
+
+
+async def test_the_overview_tells_figures_goals_and_what_is_open(
+    operator: httpx.AsyncClient, database_url: str
+) -> None:
+    now = datetime.now(UTC)
+    async with connect(database_url, autocommit=True) as conn:
+        for minutes, faults in ((15, 1), (0, 12)):
+            at = now - timedelta(minutes=minutes)
+            figures = [Figure("street_lighting", "at_fault", "dijon", faults, 800)]
+            figures += [Figure("street_lighting", "at_fault", "talant", 0, 200)]
+            await indicators.write(conn, at, figures)
+    for path in ("/overview", "/overview/street_lighting"):
+        page = (await operator.get(path)).text
+        assert "1,2\N{NO-BREAK SPACE}%" in page and "objectif\N{NO-BREAK SPACE}: 1\N{NO-BREAK SPACE}% au plus" in page
+        assert 'class="figure misses"' in page and "<polyline" in page
+        assert 'href="/incidents?kind=street_lighting&amp;priority=1"' in page
+    assert 'href="/overview/street_lighting?commune=talant"' in page, "figures by commune"
+    dijon = (await operator.get("/overview/street_lighting?commune=dijon")).text
+    assert "1,5\N{NO-BREAK SPACE}%" in dijon and "commune=dijon" in dijon
+    assert (await operator.get("/overview?commune=atlantis")).status_code == 404
+    assert (await operator.get("/overview/dragons")).status_code == 404
+
+
 # ---- acknowledging ----
 
 
@@ -364,11 +383,11 @@ async def test_an_incident_is_taken_once_and_given_back_within_a_minute(
 ) -> None:
     answers = [
         (await operator.post(f"/incidents/{INCIDENT}/{what}", headers={"accept": "application/json"})).json()["state"]
-        for what in ("acknowledge", "acknowledge", "unacknowledge", "acknowledge")
+        for what in ("acknowledge", "acknowledge", "take-back", "acknowledge")
     ]
     assert answers == ["acknowledged", "acknowledged", "new", "acknowledged"]
     page = await operator.get(f"/incidents/{INCIDENT}")
-    assert "Annuler l&#39;acquittement" in page.text and LOGIN in page.text
+    assert "Annuler : " in page.text and LOGIN in page.text
     assert (
         await operator.post("/incidents/999/acknowledge", headers={"accept": "application/json"})
     ).status_code == 404
@@ -378,10 +397,10 @@ async def test_an_incident_is_taken_once_and_given_back_within_a_minute(
         )
         assert [(row["change"], row["channel"]) for row in await query.fetchall()] == [
             ("acknowledged", "page"),
-            ("unacknowledged", "page"),
+            ("taken_back", "page"),
             ("acknowledged", "page"),
         ]
-    form = await operator.post(f"/incidents/{INCIDENT}/unacknowledge")
+    form = await operator.post(f"/incidents/{INCIDENT}/take-back")
     assert (form.status_code, form.headers["location"]) == (303, f"/incidents/{INCIDENT}")
 
 

@@ -403,15 +403,15 @@ async def test_acknowledge_is_idempotent_and_the_first_one_counts(
     now = CLOCK.now()
     async with connect(database_url, autocommit=True) as listener:
         await listener.execute("LISTEN beffroi_incident")
-        first = await incidents.acknowledge(connection, number, "claire", "page", now)
+        first = await incidents.move(connection, number, "acknowledged", login="claire", channel="page", now=now)
         (notice,) = [notice async for notice in listener.notifies(timeout=LIMIT_S, stop_after=1)]
         assert notice.payload == str(number)
-    again = await incidents.acknowledge(connection, number, "denis", "page", now)
+    again = await incidents.move(connection, number, "acknowledged", login="denis", channel="page", now=now)
     assert first == again
     assert again is not None
     assert (again["state"], again["acknowledged_by"], again["acknowledged_at"]) == ("acknowledged", "claire", now)
     assert await story(connection, number) == ["opened", "called", "acknowledged"]
-    assert await incidents.acknowledge(connection, 12345, "claire", "page", now) is None
+    assert await incidents.move(connection, 12345, "acknowledged", login="claire", channel="page", now=now) is None
 
 
 @pytest.mark.parametrize(
@@ -425,12 +425,74 @@ async def test_acknowledgement_is_taken_back_within_a_minute_by_the_same_person(
     await catch_up(connection, desk, log)
     (number,) = [row["incident_no"] for row in await incidents.open_incidents(connection)]
     now = CLOCK.now()
-    await incidents.acknowledge(connection, number, "claire", "page", now)
+    await incidents.move(connection, number, "acknowledged", login="claire", channel="page", now=now)
     login, after_s = by
-    found = await incidents.unacknowledge(connection, number, login, "page", now + timedelta(seconds=after_s))
+    later = now + timedelta(seconds=after_s)
+    found = await incidents.take_back(connection, number, login=login, channel="page", now=later)
     assert found is not None
     assert found["state"] == state
-    assert ("unacknowledged" in await story(connection, number)) is (state == "new")
+    assert ("taken_back" in await story(connection, number)) is (state == "new")
+
+
+async def test_an_incident_goes_through_its_states_and_the_story_keeps_who_when_and_why(
+    connection: Connection, desk: Desk, log: TransitionsLog
+) -> None:
+    log.say(fire(2, "feeder_out"), fire(21))
+    await catch_up(connection, desk, log)
+    (number,) = [row["incident_no"] for row in await incidents.open_incidents(connection)]
+    moves: list[tuple[incidents.Move, str | None]] = [("on_site", None), ("on_hold", "material: fuse"), ("fixed", None)]
+    for place, (to, reason) in enumerate(moves):
+        now = CLOCK.now() + timedelta(minutes=place)
+        found = await incidents.move(connection, number, to, login="claire", channel="page", now=now, reason=reason)
+        assert found is not None
+        assert (found["state"], found["acknowledged_by"]) == (to, "claire"), "whoever goes there has taken it"
+    assert (await story(connection, number))[-3:] == ["on_site", "on_hold", "fixed"]
+    assert [c["reason"] for c in await incidents.changes(connection, number)][-3:] == [None, "material: fuse", None]
+    found = await incidents.move(connection, number, "acknowledged", login="denis", channel="page", now=CLOCK.now())
+    assert found is not None and found["state"] == "fixed"
+    log.say(clear(21, minute=1), clear(2, "feeder_out", minute=2))
+    await catch_up(connection, desk, log)
+    (row,) = await rows(connection, "SELECT state, cleared_at IS NOT NULL AS cleared FROM incident")
+    assert row == {"state": "closed", "cleared": True}, "the readings confirm what was said to be fixed"
+
+
+async def test_what_a_person_closes_stays_closed_until_it_fires_again(
+    connection: Connection, desk: Desk, log: TransitionsLog
+) -> None:
+    log.say(fire(2, "feeder_out"), fire(21))
+    await catch_up(connection, desk, log)
+    (number,) = [row["incident_no"] for row in await incidents.open_incidents(connection)]
+    now = CLOCK.now()
+    found = await incidents.move(
+        connection, number, "closed", login="claire", channel="page", now=now, reason="feeder removed"
+    )
+    assert found is not None and (found["state"], found["closed_at"]) == ("closed", now)
+    back = await incidents.take_back(connection, number, login="claire", channel="page", now=now)
+    assert back is not None and back["state"] == "closed"
+    assert not [member for member in await incidents.members(connection, number) if member["until"] is None]
+    log.say(clear(21, minute=1), clear(2, "feeder_out", minute=2))
+    await catch_up(connection, desk, log)
+    assert await incidents.open_incidents(connection) == []
+    log.say(fire(2, "feeder_out", minute=9))
+    await catch_up(connection, desk, log)
+    (again,) = await incidents.open_incidents(connection)
+    assert (again["state"], again["incident_no"] != number) == ("new", True)
+
+
+async def test_a_step_taken_back_leaves_the_state_before_it(
+    connection: Connection, desk: Desk, log: TransitionsLog
+) -> None:
+    log.say(fire(2, "feeder_out"))
+    await catch_up(connection, desk, log)
+    (number,) = [row["incident_no"] for row in await incidents.open_incidents(connection)]
+    now = CLOCK.now()
+    claire = {"login": "claire", "channel": "page", "now": now}
+    await incidents.move(connection, number, "acknowledged", **claire)
+    await incidents.move(connection, number, "fixed", **claire)
+    found = await incidents.take_back(connection, number, **claire)
+    assert found is not None and (found["state"], found["acknowledged_by"]) == ("acknowledged", "claire")
+    again = await incidents.take_back(connection, number, **claire)
+    assert again is not None and again["state"] == "acknowledged", "one step is taken back, not the whole story"
 
 
 async def test_people_acknowledge_while_transitions_arrive(
@@ -449,7 +511,9 @@ async def test_people_acknowledge_while_transitions_arrive(
         async with connect(database_url, autocommit=True) as mine:
             while not done.is_set():
                 for row in await incidents.open_incidents(mine):
-                    found = await incidents.acknowledge(mine, row["incident_no"], "claire", "page", CLOCK.now())
+                    found = await incidents.move(
+                        mine, row["incident_no"], "acknowledged", login="claire", channel="page", now=CLOCK.now()
+                    )
                     answered += found is not None and found["state"] == "acknowledged"
         return answered
 
