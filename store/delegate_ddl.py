@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from psycopg import sql
 
 from devices.kind import Field, Kind, Storage
-from store.rollup_ddl import HOURS, QUARTERS, column
+from store.rollup_ddl import AREA_HOURS, AREA_QUARTERS, HOURS, QUARTERS, column
 from store.sql import statements
 
 POSITION = frozenset({"lat", "lon", "course_deg"})
@@ -34,6 +34,10 @@ def contract_ddl(kind: Kind, types: Mapping[Storage, sql.SQL]) -> list[sql.Compo
         "typed": _listed(sql.SQL("{} {}").format(sql.Identifier(f.name), types[f.storage]) for f in kind.fields),
         "thinned": _listed(_thinned(kind, field) for field in kind.fields),
         "rolled": _listed(_rolled(field, types) for field in kind.fields),
+        "area_quarters": sql.Identifier("public", AREA_QUARTERS.name(kind)),
+        "area_hours": sql.Identifier("public", AREA_HOURS.name(kind)),
+        "area_quarters_view": sql.Identifier("delegate", AREA_QUARTERS.name(kind)),
+        "area_hours_view": sql.Identifier("delegate", AREA_HOURS.name(kind)),
         "quarters": sql.Identifier("public", QUARTERS.name(kind)),
         "hours": sql.Identifier("public", HOURS.name(kind)),
     }

@@ -10,6 +10,7 @@ from psycopg import errors, sql
 from devices.kind import Field, Kind, kinds
 from hub.errors import BeffroiError
 from store.database import Connection
+from store.rollup_ddl import OF_AREAS, area_figures, column
 from store.schema import HEAD
 from store.sql import statements
 
@@ -57,10 +58,20 @@ def any_of(columns: tuple[str, ...], values: Iterable[tuple[str, ...]]) -> sql.C
     return sql.SQL(" OR ").join([_equal(names, row) for row in values] or [sql.SQL("false")])
 
 
-def each(name: str, titles: Mapping[str, str]) -> sql.Composable:
-    """The part of a query of that name for each field, by the field's name, under its title."""
-    parts = [fill(name, field=identifier(field), title=identifier(title)) for field, title in titles.items()]
-    return sql.SQL(",\n       ").join([_text(part) for part in parts])
+def each(name: str, parts: Iterable[Mapping[str, Part]]) -> sql.Composable:
+    """The part of a query of that name, filled in once for each."""
+    return sql.SQL(",\n       ").join([part_of(name, **filled) for filled in parts])
+
+
+def part_of(name: str, **parts: Part) -> sql.Composable:
+    """The part of a query of that name."""
+    return _text(fill(name, **parts))
+
+
+def figures(field: Field) -> dict[str, Part]:
+    """The names of a field's columns in the figures of a commune, and its own."""
+    named: dict[str, Part] = {figure: identifier(column(field, figure)) for figure in area_figures(field)}
+    return {"field": identifier(field.name), **named}
 
 
 def shown_fields(kind: Kind) -> tuple[Field, ...]:
@@ -84,9 +95,10 @@ async def set_password(connection: Connection, password: str) -> None:
 async def _make_views(connection: Connection) -> None:
     for kind in kinds().values():
         names = [identifier(name) for name in (*HEAD, *(field.name for field in shown_fields(kind)))]
-        parts = {"table": identifier(kind.name), "columns": sql.SQL(", ").join(names)}
-        for statement in ("drop_view", "view", "grant"):
-            await connection.execute(fill(statement, **parts).encode())
+        views = {kind.name: sql.SQL(", ").join(names)} | {table.name(kind): sql.SQL("*") for table in OF_AREAS}
+        for view, columns in views.items():
+            for statement in ("drop_view", "view", "grant"):
+                await connection.execute(fill(statement, table=identifier(view), columns=columns).encode())
 
 
 @contextmanager

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from psycopg import sql
 
 from dashboard.grafana.boards import Board
-from devices.kind import Kind, kinds
+from devices.kind import Figure, Kind, kinds
 from devices.registry import Device
-from store import registry
+from store import indicators, registry
 from store.database import Connection
+from tests.database import rolled_up
 
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 SINCE, UNTIL = NOW - timedelta(hours=24), NOW + timedelta(hours=1)
@@ -28,11 +29,11 @@ def queries(boards: Mapping[str, Board]) -> dict[Place, tuple[str, str]]:
     }
 
 
-def expanded(query: str, *, width: str = "300.000s", communes: tuple[str, ...] = ("dijon", "chenove")) -> str:
+def expanded(query: str, *, width: str = "900.000s", communes: tuple[str, ...] = ("dijon", "chenove")) -> str:
     """A query as Grafana's data source sends it: variables and macros of time expanded, with TimescaleDB on."""
     span = f"BETWEEN '{SINCE:%Y-%m-%dT%H:%M:%SZ}' AND '{UNTIL:%Y-%m-%dT%H:%M:%SZ}'"
     query = query.replace("${commune:sqlstring}", ",".join(f"'{one}'" for one in communes))
-    query = query.replace("$__interval_ms", "300000").replace("$__interval", width)
+    query = query.replace("$__interval_ms", "900000").replace("$__interval", width)
     query = re.sub(r"\$__timeFilter\(([^)]*)\)", rf"\1 {span}", query)
     query = re.sub(r"\$__timeGroup\(([^,]*), *'?([^')]*)'?\)", r"time_bucket('\2', \1)", query)
     assert "$" not in query
@@ -45,6 +46,15 @@ async def add_commune(connection: Connection, commune: str, *, value: float | No
         await _devices(connection, kind, commune)
         await _readings(connection, kind, commune, value)
         await _incidents(connection, kind, commune)
+        await _figures(connection, kind, commune, value)
+    await rolled_up(connection)
+
+
+async def _figures(connection: Connection, kind: Kind, commune: str, value: float | None) -> None:
+    """What the rules' state gave at the last quarters."""
+    for quarter in range(8):
+        figures = [Figure(kind.name, one.name, commune, (value or 3.0) + quarter, 8) for one in kind.indicators]
+        await indicators.write(connection, NOW - quarter * indicators.QUARTER, figures)
 
 
 async def _devices(connection: Connection, kind: Kind, commune: str) -> None:

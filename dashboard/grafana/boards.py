@@ -2,13 +2,14 @@
 
 A contract has the same ones over its kinds, without what only the city may ask.
 
-Trends of a kind are more queries (store/queries/grafana.sql, `trend_...`); a kind without any has a whole dashboard
-all the same.
+What they show over time is read from the figures of the communes by the quarter of an hour (store/rollup_ddl.py), so
+that a day of a whole city is drawn at once; only the delay of arrival is asked of the readings themselves.
 """
 
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from math import isfinite
 
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -16,9 +17,8 @@ from grafana_foundation_sdk.models import dashboard as models
 
 from dashboard.grafana.panels import DATASOURCE, GREEN, ORANGE, RED, WIDTH, Panel, lay_out
 from dashboard.grafana.questions import Questions
-from dashboard.grafana.trends import TRENDS, Trend
-from devices.kind import Field, Kind, Text, kinds
-from store.grafana import POSITION, fill, identifier
+from devices.kind import Field, Goal, Indicator, Kind, Text, kinds
+from store.grafana import POSITION, fill
 
 Board = dict[str, object]
 """A dashboard as Grafana's API and its provisioning take it."""
@@ -41,6 +41,8 @@ GRAFANA_UNITS: Mapping[str, str] = {
     "°": "degree",
 }
 """Grafana's names of our units; any other is written after the number."""
+QUARTER = "15m"
+"""Of the figures of communes: nothing is drawn finer."""
 NONE_IS_GOOD = ((None, GREEN), (1.0, RED))
 NONE_IS_BETTER = ((None, GREEN), (1.0, ORANGE))
 
@@ -61,7 +63,7 @@ def _overview(q: Questions) -> Board:
     say = q.say
     panels = [
         *_state_of_things(q),
-        *(_trend(q, one, 12) for kind in q.kinds for one in TRENDS.get(kind.name, ()) if one.on_overview),
+        *(_indicator(q, kind, indicator) for kind in q.kinds for indicator in kind.indicators[:1]),
         Panel(
             say(Text("Défauts ouverts par domaine", "Open faults by kind")),
             "table",
@@ -74,6 +76,7 @@ def _overview(q: Questions) -> Board:
             "series",
             [q.of_table("readings_per_minute", kind) for kind in q.kinds],
             by_metric=True,
+            interval=QUARTER,
             help=say(
                 Text(
                     "Une courbe qui tombe à zéro est une panne de réception, avant d'être une panne de la ville.",
@@ -120,7 +123,7 @@ def _of_kind(q: Questions, kind: Kind) -> Board:
     say = q.say
     top = [
         *_state_of_things(q),
-        *(_trend(q, one, 12) for one in TRENDS.get(kind.name, ())),
+        *(_indicator(q, kind, indicator) for indicator in kind.indicators),
         _bars(q, "open_by_code", Text("Ouverts, par défaut", "Open, by fault")),
         _open_by_age(q),
         Panel(
@@ -128,6 +131,7 @@ def _of_kind(q: Questions, kind: Kind) -> Board:
             "series",
             [q.of_table("readings_per_minute", kind)],
             by_metric=True,
+            interval=QUARTER,
         ),
         Panel(
             say(Text("Retard d'arrivée", "Delay of arrival")),
@@ -157,6 +161,7 @@ def _of_kind(q: Questions, kind: Kind) -> Board:
                     "series",
                     [q.of_flags(kind, flags)],
                     24,
+                    interval=QUARTER,
                 )
             ]
             if flags
@@ -229,10 +234,17 @@ def _state_of_things(q: Questions) -> list[Panel]:
     return panels
 
 
-def _trend(q: Questions, one: Trend, width: int) -> Panel:
-    title = q.say(one.title)
-    query = q.ask(one.query, trend_title=identifier(title))
-    return Panel(title, "series", [query], width, unit=one.unit, help=q.say(one.help), steps=one.steps, high=one.high)
+def _indicator(q: Questions, kind: Kind, indicator: Indicator) -> Panel:
+    """A figure that the city watches over time, with the colour of its goal."""
+    return Panel(
+        q.say(indicator.title),
+        "series",
+        [q.of_indicator(kind, indicator)],
+        unit=_unit(indicator.unit),
+        steps=_steps(indicator.goal) if indicator.goal else (),
+        high=100.0 if indicator.how == "share" else None,
+        interval=QUARTER,
+    )
 
 
 def _open_by_age(q: Questions) -> Panel:
@@ -265,13 +277,12 @@ def _counter(q: Questions, kind: Kind, field: Field) -> Panel:
         q.say(field.label),
         "bars",
         [q.of_field("increase", kind, field)],
-        unit=_unit(field),
+        unit=_unit(field.unit),
         by_metric=True,
         help=q.say(
             Text(
-                "Somme des hausses, à l'heure de la lecture qui les montre ; la première lecture de la période n'en a "
-                "pas.",
-                "Sum of the rises, at the hour of the reading that shows them; a period's first reading has none.",
+                "Somme des hausses, à l'heure de la lecture qui les montre.",
+                "Sum of the rises, at the hour of the reading that shows them.",
             )
         ),
     )
@@ -289,16 +300,24 @@ def _measurements(q: Questions, kind: Kind, measured: list[Field]) -> list[Panel
 
 
 def _graph(q: Questions, kind: Kind, type_name: str, title: str, fields: list[Field]) -> Panel:
-    return Panel(title, "series", [q.of_fields(kind, type_name, fields)], 12, unit=_unit(fields[0]))
+    query = q.of_fields(kind, type_name, fields)
+    return Panel(title, "series", [query], 12, unit=_unit(fields[0].unit), interval=QUARTER)
 
 
 def _measure(q: Questions, kind: Kind, field: Field) -> Panel:
-    return Panel(q.say(field.label), "series", [q.of_field("measure", kind, field)], 8, unit=_unit(field))
+    query = q.of_field("measure", kind, field)
+    return Panel(q.say(field.label), "series", [query], 8, unit=_unit(field.unit), interval=QUARTER)
 
 
-def _unit(field: Field) -> str:
-    """Grafana's name of a field's unit."""
-    return GRAFANA_UNITS.get(field.unit, f"suffix: {field.unit}") if field.unit else ""
+def _steps(goal: Goal) -> tuple[tuple[float | None, str], ...]:
+    """Green where the goal is met."""
+    at_low = ((None, ORANGE), (goal.low, GREEN)) if isfinite(goal.low) else ((None, GREEN),)
+    return (*at_low, (goal.high, ORANGE)) if isfinite(goal.high) else at_low
+
+
+def _unit(unit: str) -> str:
+    """Grafana's name of a unit."""
+    return GRAFANA_UNITS.get(unit, f"suffix: {unit}") if unit else ""
 
 
 def _board(uid: str, title: str, q: Questions, rows: Iterable[tuple[str, list[Panel]]]) -> Board:

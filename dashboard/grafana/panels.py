@@ -72,6 +72,8 @@ class Panel:
     """Colours from a value on, the first from None."""
     high: float | None = None
     """End of the axis, where there is one."""
+    interval: str = "1m"
+    """No finer than this, of what is drawn over time."""
 
     def build(self, number: int, place: models.GridPos) -> AnyPanel:
         """The SDK's panel, with its number and its place on the page."""
@@ -118,14 +120,20 @@ def _stat(panel: Panel) -> stat.Panel:
 
 
 def _series(panel: Panel) -> timeseries.Panel:
-    built = timeseries.Panel().interval("1m").line_width(1).fill_opacity(8).show_points(common.VisibilityMode.AUTO)
+    built = (
+        timeseries.Panel()
+        .interval(panel.interval)
+        .line_width(1)
+        .fill_opacity(8)
+        .show_points(common.VisibilityMode.AUTO)
+    )
     if panel.high is not None:
         built.min(0).max(panel.high)
     return built.tooltip(_tooltip()).legend(_legend())
 
 
 def _bars(panel: Panel) -> timeseries.Panel:
-    built = timeseries.Panel().interval("1m").draw_style(common.GraphDrawStyle.BARS).fill_opacity(70).min(0)
+    built = timeseries.Panel().interval(panel.interval).draw_style(common.GraphDrawStyle.BARS).fill_opacity(70).min(0)
     stacked = common_builders.StackingConfig().mode(common.StackingMode.NORMAL)
     return built.stacking(stacked).tooltip(_tooltip()).legend(_legend())
 

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from devices.kind import Field, Kind, Text
-from store.grafana import Part, any_of, each, fill, identifier, labels, literals
+from devices.kind import Field, Indicator, Kind, Text
+from store.grafana import Part, any_of, each, figures, fill, identifier, labels, literals, part_of
+from store.rollup_ddl import AREA_HOURS, AREA_QUARTERS
 
 TITLES: Mapping[str, Text] = {
     "age": Text("Âge", "Age"),
@@ -64,22 +65,35 @@ class Questions:
         return fill(name, **{**self._parts, **more})
 
     def of_table(self, name: str, kind: Kind, /, **more: Part) -> str:
-        """A query on the readings of a kind."""
-        return self.ask(name, table=identifier(kind.name), kind_name=self.say(kind.label), **more)
+        """A query on the readings of a kind, or on the figures of its communes."""
+        tables = {"table": kind.name, "quarters": AREA_QUARTERS.name(kind), "hours": AREA_HOURS.name(kind)}
+        names = {part: identifier(table) for part, table in tables.items()}
+        return self.ask(name, kind=kind.name, kind_name=self.say(kind.label), **names, **more)
 
     def of_field(self, name: str, kind: Kind, field: Field) -> str:
-        return self.of_table(name, kind, field=identifier(field.name))
+        return self.of_table(name, kind, **figures(field))
 
     def of_flags(self, kind: Kind, flags: Iterable[Field]) -> str:
         """How many devices raise each flag."""
-        return self.of_table("flags", kind, flag_counts=each("flag_count", self._titles(flags)))
+        parts = [self._titled(flag) for flag in flags]
+        return self.of_table("flags", kind, flag_counts=each("flag_count", parts), flag_sums=each("flag_sum", parts))
 
     def of_fields(self, kind: Kind, type_name: str, fields: Iterable[Field]) -> str:
         """The mean of each field over the devices of a type."""
-        return self.of_table("measures", kind, type=type_name, means=each("mean", self._titles(fields)))
+        return self.of_table("measures", kind, type=type_name, means=each("mean", map(self._titled, fields)))
 
-    def _titles(self, fields: Iterable[Field]) -> dict[str, str]:
-        return {field.name: self.say(field.label) for field in fields}
+    def of_indicator(self, kind: Kind, indicator: Indicator) -> str:
+        """A figure that the city watches."""
+        return self.of_table(
+            "indicator",
+            kind,
+            indicator=indicator.name,
+            figure=part_of(f"figure_{indicator.how}"),
+            indicator_title=identifier(self.say(indicator.title)),
+        )
+
+    def _titled(self, field: Field) -> dict[str, Part]:
+        return {"title": identifier(self.say(field.label)), **figures(field)}
 
     @cached_property
     def _parts(self) -> dict[str, Part]:

@@ -16,7 +16,7 @@ DROP FUNCTION IF EXISTS
     {latest} (integer[])
 
 -- name: drop_view
-DROP VIEW IF EXISTS {view}
+DROP VIEW IF EXISTS {view}, {area_quarters_view}, {area_hours_view}
 
 -- name: view
 CREATE VIEW {view} WITH (security_barrier) AS
@@ -33,8 +33,26 @@ WHERE NOT s.is_daily OR (
     )
 )
 
+-- What all devices of a type did together in a commune. Where households say one reading a day alone, only what five or
+-- more of them did tells of nobody.
+-- name: area_quarters_view
+CREATE VIEW {area_quarters_view} WITH (security_barrier) AS
+SELECT a.* FROM {area_quarters} a
+JOIN delegate.my_contract c
+    ON {kind} = ANY (c.kinds) AND a.commune = ANY (c.communes)
+    AND a.ts >= c.from_ts AND a.ts + interval '15 minutes' <= c.until_ts
+WHERE c.household_readings = 'all' OR a.devices >= 5 OR a.type <> ALL (coalesce({household_types}, '{{}}'::text[]))
+
+-- name: area_hours_view
+CREATE VIEW {area_hours_view} WITH (security_barrier) AS
+SELECT a.* FROM {area_hours} a
+JOIN delegate.my_contract c
+    ON {kind} = ANY (c.kinds) AND a.commune = ANY (c.communes)
+    AND a.ts >= c.from_ts AND a.ts + interval '1 hour' <= c.until_ts
+WHERE c.household_readings = 'all' OR a.devices >= 5 OR a.type <> ALL (coalesce({household_types}, '{{}}'::text[]))
+
 -- name: grant_view
-GRANT SELECT ON {view} TO PUBLIC
+GRANT SELECT ON {view}, {area_quarters_view}, {area_hours_view} TO PUBLIC
 
 -- Readings after a place in the order (device_no, ts), at most so many; a household's last one of each finished day.
 -- name: readings

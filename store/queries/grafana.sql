@@ -135,11 +135,14 @@ SELECT {type_label} AS metric, count(*) AS value FROM device d
 WHERE d.commissioned_at IS NOT NULL AND d.kind IN ({kinds}) AND d.commune IN (${commune:sqlstring})
 GROUP BY d.kind, d.type ORDER BY count(*) DESC
 
+-- What follows reads figures by the quarter of an hour and commune, so $__interval is never shorter; a wider one takes
+-- the mean of its quarters.
+
 -- name: readings_per_minute
-SELECT $__timeGroup(r.ts, $__interval) AS time, {kind_name}::text AS metric,
-       count(*) * 60000.0 / $__interval_ms AS value
-FROM {table} r JOIN device d USING (device_no)
-WHERE $__timeFilter(r.ts) AND d.commune IN (${commune:sqlstring})
+SELECT $__timeGroup(a.ts, $__interval) AS time, {kind_name}::text AS metric,
+       sum(a.readings) / (15.0 * count(DISTINCT a.ts)) AS value
+FROM {quarters} a
+WHERE $__timeFilter(a.ts) AND a.commune IN (${commune:sqlstring})
 GROUP BY 1 ORDER BY 1
 
 -- name: delay
@@ -160,81 +163,58 @@ SELECT name AS {reader_title}, moved_at AS {last_title}, messages AS {messages_t
 FROM reader ORDER BY name
 
 -- name: measure
-SELECT $__timeGroup(r.ts, $__interval) AS time, min(r.{field}) AS {low_title}, avg(r.{field}) AS {mean_title},
-       max(r.{field}) AS {high_title}
-FROM {table} r JOIN device d USING (device_no)
-WHERE $__timeFilter(r.ts) AND r.{field} IS NOT NULL AND d.commune IN (${commune:sqlstring})
+SELECT $__timeGroup(a.ts, $__interval) AS time, min(a.{min}) AS {low_title},
+       sum(a.{mean}::float8 * a.{n}) / nullif(sum(a.{n}), 0) AS {mean_title}, max(a.{max}) AS {high_title}
+FROM {quarters} a
+WHERE $__timeFilter(a.ts) AND a.{n} > 0 AND a.commune IN (${commune:sqlstring})
 GROUP BY 1 ORDER BY 1
 
 -- name: measures
-SELECT $__timeGroup(r.ts, $__interval) AS time, {means}
-FROM {table} r JOIN device d USING (device_no)
-WHERE $__timeFilter(r.ts) AND d.type = {type} AND d.commune IN (${commune:sqlstring})
+SELECT $__timeGroup(a.ts, $__interval) AS time, {means}
+FROM {quarters} a
+WHERE $__timeFilter(a.ts) AND a.type = {type} AND a.commune IN (${commune:sqlstring})
 GROUP BY 1 ORDER BY 1
 
 -- name: mean
-avg(r.{field}) AS {title}
+sum(a.{mean}::float8 * a.{n}) / nullif(sum(a.{n}), 0) AS {title}
 
 -- name: increase
-SELECT $__timeGroup(s.ts, '1h') AS time, {type_label} AS metric,
-       sum(CASE WHEN s.now >= s.before THEN s.now - s.before ELSE s.now END) AS value
-FROM (
-    SELECT device_no, ts, {field} AS now,
-           lag({field}) OVER (PARTITION BY device_no ORDER BY ts) AS before
-    FROM {table} WHERE $__timeFilter(ts) AND {field} IS NOT NULL
-) s JOIN device d USING (device_no)
-WHERE s.before IS NOT NULL AND d.commune IN (${commune:sqlstring})
+SELECT $__timeGroup(d.ts, '1h') AS time, {type_label} AS metric, sum(d.{increase}) AS value
+FROM (SELECT {kind}::text AS kind, a.* FROM {hours} a) d
+WHERE $__timeFilter(d.ts) AND d.{increase} IS NOT NULL AND d.commune IN (${commune:sqlstring})
 GROUP BY 1, d.kind, d.type ORDER BY 1
 
 -- name: flags
-SELECT $__timeGroup(r.ts, $__interval) AS time, {flag_counts}
-FROM {table} r JOIN device d USING (device_no)
-WHERE $__timeFilter(r.ts) AND d.commune IN (${commune:sqlstring})
-GROUP BY 1 ORDER BY 1
+SELECT $__timeGroup(q.ts, $__interval) AS time, {flag_counts}
+FROM (
+    SELECT a.ts, {flag_sums} FROM {quarters} a
+    WHERE $__timeFilter(a.ts) AND a.commune IN (${commune:sqlstring})
+    GROUP BY a.ts
+) q GROUP BY 1 ORDER BY 1
 
 -- name: flag_count
-count(DISTINCT r.device_no) FILTER (WHERE r.{field}) AS {title}
+max(q.{field}) AS {title}
 
--- name: trend_street_lighting_lit
--- Of the lamps that are told to shine, the share that draws at least 15 % of what their dimming level asks for: the
--- contrary of `dark` in devices/street_lighting.py. Without a rated power, a lamp that draws more than 1 W is lit.
-SELECT $__timeGroup(r.ts, '15m') AS time,
-       100.0 * count(*) FILTER (
-           WHERE r.lamp_failure IS NOT TRUE
-             AND r.power_w >= coalesce((d.attributes ->> 'rated_power_w')::float8 * r.dim_pct / 100 * 0.15, 1)
-       ) / count(*) AS {trend_title}
-FROM street_lighting r JOIN device d USING (device_no)
-WHERE $__timeFilter(r.ts) AND d.type = 'lamp' AND r.dim_pct > 0 AND r.power_w IS NOT NULL
-  AND d.commune IN (${commune:sqlstring})
-GROUP BY 1 ORDER BY 1
+-- name: flag_sum
+sum(a.{devices}) AS {field}
 
--- name: trend_street_lighting_power
--- Power of all lamps: the mean of each lamp in the quarter of an hour, summed.
-SELECT time, sum(mean_w) / 1000 AS {trend_title}
+-- name: indicator
+-- A figure that the city watches (devices/), as the rules' own state gave it at the end of each quarter.
+SELECT $__timeGroup(q.ts, $__interval) AS time, avg(q.value) AS {indicator_title}
 FROM (
-    SELECT $__timeGroup(r.ts, '15m') AS time, r.device_no, avg(r.power_w) AS mean_w
-    FROM street_lighting r JOIN device d USING (device_no)
-    WHERE $__timeFilter(r.ts) AND d.type = 'lamp' AND r.power_w IS NOT NULL AND d.commune IN (${commune:sqlstring})
-    GROUP BY 1, 2
-) means
-GROUP BY 1 ORDER BY 1
+    SELECT i.ts, {figure} AS value FROM indicator_sample i
+    WHERE $__timeFilter(i.ts) AND i.kind = {kind} AND i.indicator = {indicator} AND i.commune IN (${commune:sqlstring})
+    GROUP BY i.ts
+) q GROUP BY 1 ORDER BY 1
 
--- name: trend_water_meter_read
--- Of the meters of the registry, the share that was read on each of the city's days.
-SELECT time_bucket('1 day', r.ts, {timezone}) AS time,
-       100.0 * count(DISTINCT r.device_no)
-       / nullif((SELECT count(*) FROM device d WHERE d.kind = 'water_meter' AND d.commissioned_at IS NOT NULL
-                 AND d.commune IN (${commune:sqlstring})), 0) AS {trend_title}
-FROM water_meter r JOIN device d USING (device_no)
-WHERE $__timeFilter(r.ts) AND d.commissioned_at IS NOT NULL AND d.commune IN (${commune:sqlstring})
-GROUP BY 1 ORDER BY 1
+-- name: figure_share
+100 * sum(i.total) / nullif(sum(i.counted), 0)
 
--- name: trend_fleet_vehicle_on_duty
--- Vehicles heard on duty; off duty nothing is kept.
-SELECT $__timeGroup(r.ts, '5m') AS time, count(DISTINCT r.device_no) AS {trend_title}
-FROM fleet_vehicle r JOIN device d USING (device_no)
-WHERE $__timeFilter(r.ts) AND d.commune IN (${commune:sqlstring})
-GROUP BY 1 ORDER BY 1
+-- name: figure_mean
+sum(i.total) / nullif(sum(i.counted), 0)
+
+-- name: figure_sum
+sum(i.total)
 
 -- name: password
 ALTER ROLE beffroi_grafana PASSWORD {password}

@@ -17,14 +17,15 @@ from dashboard.grafana.api import Asking
 from dashboard.grafana.boards import boards
 from dashboard.grafana.push import FOLDER_UID, must_have_datasource
 from dashboard.grafana.push import push as push_boards
-from devices.kind import kinds
+from devices.kind import Figure, kinds
 from hub.cli import app
 from hub.errors import BadSetting, BeffroiError, Unavailable
-from store import registry
+from store import indicators, registry
 from store.database import connect
 from store.grafana import ROLE, expose, set_password
+from store.rollup_ddl import OF_AREAS
 from tests.conftest import free_port
-from tests.database import fetch, one
+from tests.database import fetch, one, rolled_up
 from tests.grafana import TOKEN, FakeGrafana, running
 from tests.grafana_city import NOW, add_commune, expanded, numbers, queries
 
@@ -102,38 +103,29 @@ async def test_figures_are_those_of_the_city(city, database_url):
     assert [row["P1"] + row["P2"] + row["P3"] for row in ages] == [0, len(rules), 0, 0, 0]
 
 
-async def test_the_share_of_lamps_lit_is_that_of_lamps_told_to_shine(city, database_url):
+async def test_an_indicator_is_the_city_s_figure(city, database_url):
+    lighting = kinds()["street_lighting"]
     async with connect(database_url) as connection:
-        lamps_of = await numbers(connection, "dijon", "street_lighting", "")
-        await connection.execute("DELETE FROM street_lighting")
-        await connection.execute(
-            "UPDATE device SET attributes = '{\"rated_power_w\": 60}' WHERE kind = 'street_lighting' AND type = 'lamp'"
-        )
-        lamps, at = (lamps_of["lamp-1"], lamps_of["lamp-2"]), NOW - timedelta(hours=20)
-        # Lit; told to shine and dark; told to be dark; says that it failed.
-        for n, (device_no, dim, power, failed) in enumerate(
-            [(lamps[0], 100, 58, False), (lamps[1], 50, 2, False), (lamps[0], 0, 0, False), (lamps[1], 50, 30, True)]
-        ):
-            await connection.execute(
-                "INSERT INTO street_lighting (device_no, ts, received_at, dim_pct, power_w, lamp_failure)"
-                " VALUES (%s, %s, %s, %s, %s, %s)",
-                [device_no, at + timedelta(seconds=n), at, dim, power, failed],
-            )
+        await connection.execute("DELETE FROM indicator_sample WHERE kind = 'street_lighting'")
+        quarter = NOW - timedelta(hours=20)
+        for commune, sound, counted in (("dijon", 97.0, 100), ("chenove", 40.0, 50)):
+            await indicators.write(connection, quarter, [Figure(lighting.name, "sound", commune, sound, counted)])
         await connection.commit()
-    lit = await one(city, expanded(panel("beffroi-kind-street-lighting", "Part de lampes allumées")))
-    assert float(lit["Part de lampes allumées"]) == pytest.approx(100 / 3)
+    shown = await one(city, expanded(panel("beffroi-kind-street-lighting", "Lampes en état")))
+    assert float(shown["Lampes en état"]) == pytest.approx(100 * 137 / 150)
 
 
 async def test_a_counter_s_increase_survives_its_reset(city, database_url):
     async with connect(database_url) as connection:
         meter = (await numbers(connection, "dijon", "water_meter", "meter-1"))["meter-1"]
-        await connection.execute("DELETE FROM water_meter")
+        await connection.execute("TRUNCATE water_meter, water_meter_area_1h")
         for n, total in enumerate((100.0, 101.5, 101.5, 0.25, 1.0)):  # a new meter before the fourth
             at = NOW - timedelta(hours=10) + timedelta(minutes=n)
             await connection.execute(
                 "INSERT INTO water_meter (device_no, ts, received_at, total_m3) VALUES (%s, %s, %s, %s)",
                 [meter, at, at, total],
             )
+        await rolled_up(connection)
         await connection.commit()
     row = await one(city, expanded(panel("beffroi-kind-water-meter", "Index")))
     assert (row["metric"], row["value"]) == ("Compteur d'eau", pytest.approx(1.5 + 0.25 + 0.75))
@@ -170,8 +162,9 @@ async def test_the_role_sees_no_relation_but_its_views(city):
         " AND has_any_column_privilege(c.oid, 'SELECT') AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
         " AND n.nspname !~ '^_?timescaledb'",
     )
-    fixed = {"device", "incident", "incident_member", "quarantine", "reader"}
-    assert {row["name"] for row in seen} == {f"grafana.{name}" for name in (*fixed, *kinds())}
+    fixed = {"device", "incident", "incident_member", "quarantine", "reader", "indicator_sample"}
+    figures = {table.name(kind) for kind in kinds().values() for table in OF_AREAS}
+    assert {row["name"] for row in seen} == {f"grafana.{name}" for name in (*fixed, *kinds(), *figures)}
 
 
 async def test_making_the_views_again_changes_nothing(city, database_url):

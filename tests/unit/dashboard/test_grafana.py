@@ -8,7 +8,6 @@ import pytest
 from dashboard.grafana.boards import TAG, boards
 from dashboard.grafana.panels import DATASOURCE_UID
 from dashboard.grafana.push import difference
-from dashboard.grafana.trends import TRENDS
 from devices.kind import kinds
 from store.grafana import POSITION, any_of, fill, labels, literals
 from tests.grafana import check_board
@@ -48,7 +47,8 @@ def test_every_field_of_every_kind_is_shown_but_positions(made):
     for kind in kinds().values():
         text = "\n".join(queries(made[f"beffroi-kind-{kind.name.replace('_', '-')}"]))
         for field in kind.fields:
-            assert (f'"{field.name}"' in text) == (field.name not in POSITION), field.name
+            is_shown = f'"{field.name}"' in text or f'"{field.name}__' in text
+            assert is_shown == (field.name not in POSITION), field.name
 
 
 def test_every_panel_speaks_the_language(made):
@@ -102,8 +102,17 @@ def test_fields_that_are_compared_are_on_one_graph(made):
             assert not drawn or {graph.title.fr, graph.title.en} & set(titles)
 
 
-def test_trends_are_of_kinds_that_exist():
-    assert set(TRENDS) <= set(kinds())
+def test_every_indicator_of_a_kind_is_drawn(made):
+    for kind in kinds().values():
+        titles = {panel["title"] for panel in panels(made[f"beffroi-kind-{kind.name.replace('_', '-')}"])}
+        assert all({indicator.title.fr, indicator.title.en} & titles for indicator in kind.indicators)
+
+
+def test_what_is_read_by_the_quarter_is_not_drawn_finer(made):
+    for board in made.values():
+        for panel in panels(board):
+            if any("_area_15m" in target["rawSql"] for target in panel.get("targets") or ()):
+                assert panel["interval"] == "15m"
 
 
 def test_texts_of_declarations_cannot_break_a_query():
