@@ -1,7 +1,9 @@
 """What tests share: the real database and the real broker, started once a run on free ports."""
 
 import asyncio
+import os
 import secrets
+import shutil
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -27,6 +29,12 @@ def hub_settings(home: Path, **more: object) -> Settings:
     """Settings of a hub of its own, with the programs that `make test` has unpacked."""
     ports = {name: free_port() for name in ("http_port", "mqtt_port", "postgres_port")}
     return Settings.model_validate({"home": home, "runtime": Path(".beffroi/runtime"), **ports, **more})
+
+
+def pytest_configure() -> None:
+    """Playwright runs on the machine's Node: the one that it brings needs a library that a small Debian lacks."""
+    if node := shutil.which("node"):
+        os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", node)
 
 
 @pytest.fixture(autouse=True)
