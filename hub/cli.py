@@ -408,7 +408,8 @@ def replay_quarantine(
     since: SinceOption = None,
     until: UntilOption = None,
     number: Annotated[
-        list[int] | None, typer.Option("--id", help="A message by its number in the list; may be repeated.")
+        list[int] | None,
+        typer.Option("--id", help="A message by its number in the list; may be repeated.", min=1, max=2**63 - 1),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what could be read now, and change nothing.")] = False,
 ) -> None:

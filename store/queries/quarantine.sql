@@ -17,7 +17,8 @@ AND (%(numbers)s::bigint[] IS NULL OR q.quarantine_no = ANY (%(numbers)s))
 
 -- name: newest
 SELECT q.quarantine_no, q.received_at, q.source, q.topic, substring(q.payload FOR %(limit_bytes)s) AS payload,
-       length(q.payload) AS payload_bytes, q.part, q.reason, q.detail, q.released_at, r.asked_at AS tried_at, r.asked_by AS tried_by
+       length(q.payload) AS payload_bytes, q.part, q.reason, q.detail, q.released_at,
+       r.asked_at AS tried_at, r.asked_by AS tried_by
 FROM quarantine q LEFT JOIN quarantine_release r USING (release_no)
 WHERE {chosen} AND (q.released_at IS NOT NULL) = %(released)s
     AND (%(before)s::bigint IS NULL OR q.quarantine_no < %(before)s)

@@ -117,6 +117,7 @@ async def test_a_second_release_finds_nothing(hub: Processes):
     [
         (("--since", "yesterday"), "Invalid value for '--since'"),
         (("--id", "x"), "Invalid value for '--id'"),
+        (("--id", "99999999999999999999"), "Invalid value for '--id'"),
         (("--reason",), "requires an argument"),
     ],
 )
