@@ -27,7 +27,7 @@ ROLES = {
     "/logout": "anybody",
     "/healthz": "anybody",
     "/static/{version}/{name:path}": "anybody",
-    "/metrics": "token",
+    "/metrics": "its own rule",
     "/": "signed in",
     "/language": "signed in",
     "/team": "signed in",
