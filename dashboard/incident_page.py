@@ -72,7 +72,7 @@ async def incident_page(
         columns=columns_seen(kind, why.get("columns", {}), words) if kind else [],
         thresholds=thresholds_seen(why.get("thresholds", {}), words),
         hold=timedelta(seconds=why.get("hold_s") or 0),
-        members=[(m, _member_name(card.kind, m, words), title_of(card.kind, m["code"], words)) for m in members],
+        members=[(m, _member_name(card.kind, m, words), title_of(card.kind, m["code"], words)) for m in _once(members)],
         changes=[
             (change, change_words(words).get(change["change"], change["change"]), reason_text(change["reason"], words))
             for change in changes
@@ -149,6 +149,12 @@ def may_take_back(card: IncidentCard, person: Person, now: datetime, within: tim
 def undo_time(at: Desk) -> timedelta:
     """A minute of the person's own time, whatever the speed of the hub's clock."""
     return UNDO * at.clock.speed
+
+
+def _once(members: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each device and code once, as it is now: one that left and came back is still there."""
+    newest = {(member["device_no"], member["code"]): member for member in reversed(members)}
+    return list(reversed(newest.values()))
 
 
 def _member_name(kind: str, member: dict[str, Any], words: Words) -> str:
