@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, HTTPException, Path, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from dashboard.access import SignedIn, check_sees, own_path
-from dashboard.desk import AtDesk, Desk, InWords
+from dashboard.desk import WITHOUT_NUL, AtDesk, Desk, InWords
 from dashboard.incident_words import (
     HOLD_REASONS,
     change_words,
@@ -104,7 +104,7 @@ async def move_incident(
     at: AtDesk,
     person: SignedIn,
     reason: Annotated[str, Form(max_length=40)] = "",
-    note: Annotated[str, Form(max_length=MAX_NOTE)] = "",
+    note: Annotated[str, Form(max_length=MAX_NOTE, pattern=WITHOUT_NUL)] = "",
     next: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
     """Move an incident to another state, or take the last move back within a minute.

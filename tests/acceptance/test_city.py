@@ -400,7 +400,7 @@ async def test_the_overview_shows_what_the_worker_samples(browser: Browser, know
             "0\xa0%"
         )
         await expect(page.locator("table.by-commune")).to_contain_text("Dijon")
-        await page.get_by_label("Commune").select_option("dijon")
+        await page.locator("select[name=commune]").select_option("dijon")
         await page.get_by_role("button", name="Afficher").click()
         await expect(page.locator("h1")).to_contain_text("Dijon")
 
