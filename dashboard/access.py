@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
-from dashboard.desk import AtDesk, Desk, desk, words_of
+from dashboard.desk import WITHOUT_NUL, AtDesk, Desk, desk, words_of
 from dashboard.words import LANGUAGES
 from store import people
 from store.people import SESSION_H, Person
@@ -64,7 +64,7 @@ async def login_page(request: Request, at: AtDesk, next: str = "/") -> Response:
 async def login(
     request: Request,
     at: AtDesk,
-    login: Annotated[str, Form(max_length=MAX_LENGTH)] = "",
+    login: Annotated[str, Form(max_length=MAX_LENGTH, pattern=WITHOUT_NUL)] = "",
     password: Annotated[str, Form(max_length=MAX_LENGTH)] = "",
     next: Annotated[str, Form(max_length=MAX_LENGTH)] = "/",
 ) -> Response:

@@ -23,6 +23,8 @@ from store.database import Connection, Pool
 from store.people import Person
 
 TEMPLATES = Path(__file__).parent / "templates"
+WITHOUT_NUL = r"^[^\x00]*$"
+"""What a text must look like to be asked of the database."""
 PATIENCE_S = 3.0
 """How long a page waits for a connection to the database before it says that there is none."""
 

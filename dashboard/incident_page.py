@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, HTTPException, Path, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from dashboard.access import SignedIn, check_sees, own_path
-from dashboard.desk import AtDesk, Desk, InWords
+from dashboard.desk import WITHOUT_NUL, AtDesk, Desk, InWords
 from dashboard.incident_words import (
     HOLD_REASONS,
     change_words,
@@ -72,7 +72,7 @@ async def incident_page(
         columns=columns_seen(kind, why.get("columns", {}), words) if kind else [],
         thresholds=thresholds_seen(why.get("thresholds", {}), words),
         hold=timedelta(seconds=why.get("hold_s") or 0),
-        members=[(m, _member_name(card.kind, m, words), title_of(card.kind, m["code"], words)) for m in members],
+        members=[(m, _member_name(card.kind, m, words), title_of(card.kind, m["code"], words)) for m in _once(members)],
         changes=[
             (change, change_words(words).get(change["change"], change["change"]), reason_text(change["reason"], words))
             for change in changes
@@ -104,7 +104,7 @@ async def move_incident(
     at: AtDesk,
     person: SignedIn,
     reason: Annotated[str, Form(max_length=40)] = "",
-    note: Annotated[str, Form(max_length=MAX_NOTE)] = "",
+    note: Annotated[str, Form(max_length=MAX_NOTE, pattern=WITHOUT_NUL)] = "",
     next: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
     """Move an incident to another state, or take the last move back within a minute.
@@ -149,6 +149,12 @@ def may_take_back(card: IncidentCard, person: Person, now: datetime, within: tim
 def undo_time(at: Desk) -> timedelta:
     """A minute of the person's own time, whatever the speed of the hub's clock."""
     return UNDO * at.clock.speed
+
+
+def _once(members: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each device and code once, as it is now: one that left and came back is still there."""
+    newest = {(member["device_no"], member["code"]): member for member in reversed(members)}
+    return list(reversed(newest.values()))
 
 
 def _member_name(kind: str, member: dict[str, Any], words: Words) -> str:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from dashboard.desk import AtDesk, InWords
+from dashboard.desk import WITHOUT_NUL, AtDesk, InWords
 from dashboard.incident_words import codes_titled, shown_card, state_words
 from devices.kind import kinds
 from store import pages, people
@@ -15,7 +15,7 @@ from store.people import Team
 router = APIRouter()
 PAGE_SIZE = 50
 MAX_TEXT = 80
-Word = Annotated[str, Query(max_length=MAX_TEXT)]
+Word = Annotated[str, Query(max_length=MAX_TEXT, pattern=WITHOUT_NUL)]
 PageNo = Annotated[int, Query(ge=1, le=100_000)]
 
 

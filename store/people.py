@@ -51,13 +51,9 @@ class Person:
     def is_operator(self) -> bool:
         return self.role == "operator"
 
-    @property
-    def scope(self) -> Team | None:
-        """What a person may see: an agent what the team answers for, an operator everything (None)."""
-        return None if self.is_operator else self.team or Team("", ("",))
-
     def sees(self, kind: str, commune: str) -> bool:
-        return self.scope is None or self.scope.covers(kind, commune)
+        """An operator sees everything, an agent what the team answers for."""
+        return self.is_operator or (self.team is not None and self.team.covers(kind, commune))
 
 
 # Teams

@@ -389,6 +389,26 @@ async def test_a_stranger_waits_to_be_commissioned_and_pages_nobody(browser: Bro
         await expect(page.locator("p.note")).to_contain_text("À mettre en service")
 
 
+async def test_the_overview_shows_what_the_worker_samples(browser: Browser, known_city: City):
+    def lamps() -> list[dict[str, object]]:
+        return known_city.rows(
+            "SELECT counted FROM indicator_sample WHERE ts > now() - interval '20 minutes'"
+            " AND (kind, indicator, commune) = ('street_lighting', 'lit', 'dijon')"
+        )
+
+    until("the lamps are sampled", lamps, lambda rows: {"counted": len(LAMPS)} in rows, timeout_s=90)
+    async with page_of(browser, known_city) as page:
+        await page.get_by_role("link", name="Vue d'ensemble").click()
+        await page.get_by_role("link", name="Éclairage public").click()
+        await expect(page.locator(".indicators section", has_text="Lampes allumées sur consigne")).to_contain_text(
+            "0\xa0%"
+        )
+        await expect(page.locator("table.by-commune")).to_contain_text("Dijon")
+        await page.locator("select[name=commune]").select_option("dijon")
+        await page.get_by_role("button", name="Afficher").click()
+        await expect(page.locator("h1")).to_contain_text("Dijon")
+
+
 # An agent on a phone
 
 

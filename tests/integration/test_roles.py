@@ -27,7 +27,7 @@ ROLES = {
     "/logout": "anybody",
     "/healthz": "anybody",
     "/static/{version}/{name:path}": "anybody",
-    "/metrics": "token",
+    "/metrics": "its own rule",
     "/": "signed in",
     "/language": "signed in",
     "/team": "signed in",
@@ -189,6 +189,7 @@ async def test_an_agent_goes_from_the_list_through_the_states(agent: httpx.Async
         ("on-hold", {}, 422),
         ("on-hold", {"reason": "laziness"}, 422),
         ("fixed", {"note": "x" * 301}, 422),
+        ("fixed", {"note": "a\0b"}, 422),
         ("explode", {}, 422),
         ("fixed", {"next": "//evil.test"}, 303),
     ],
@@ -233,6 +234,22 @@ async def test_the_operator_narrows_the_list(operator: httpx.AsyncClient, query:
     page = await operator.get(f"/incidents?{query}")
     assert page.status_code == 200
     assert {no for no in (LAMP_OUT, LEAK) if f'href="/incidents/{no}"' in page.text} == found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/incidents?text=%00",
+        "/incidents?team=%00",
+        "/incidents?page=0",
+        "/incidents?priority=9",
+        f"/incidents?text={'x' * 81}",
+        "/overview?commune=%00",
+        "/overview/%00",
+    ],
+)
+async def test_a_bad_question_leads_to_nothing_and_never_fails(operator: httpx.AsyncClient, path: str) -> None:
+    assert (await operator.get(path)).status_code == 404
 
 
 async def test_a_long_list_is_shown_page_by_page(operator: httpx.AsyncClient, database_url: str) -> None:

@@ -1,6 +1,6 @@
 """Incidents in words."""
 
-from dashboard.incident_words import columns_seen, device_name, title_of
+from dashboard.incident_words import HOLD_REASONS, columns_seen, device_name, hold_words, reason_text, title_of
 from dashboard.words import load_words
 from devices.kind import kinds
 
@@ -37,3 +37,16 @@ def test_what_a_rule_saw_is_said_with_units_and_unknowns() -> None:
         "rated_current_a": ("Courant nominal", "inconnu"),
         "odd": ("odd", "2"),
     }
+
+
+def test_a_label_that_begins_with_the_types_word_is_enough() -> None:
+    assert device_name("traffic_light", "junction", "Carrefour 005", "J5", FR) == "Carrefour 005"
+    assert device_name("traffic_light", "junction", "J5", "J5", FR) == "Carrefour à feux J5"
+
+
+def test_a_reason_is_a_code_with_or_without_a_note_or_a_text_of_tele_alert() -> None:
+    assert reason_text("material", FR) == "matériel attendu"
+    assert reason_text("material: a fuse: 10 A", EN) == "material awaited: a fuse: 10 A"
+    assert reason_text("P1 : appel immédiat", EN) == "P1 : appel immédiat"
+    assert reason_text(None, EN) == ""
+    assert set(hold_words(FR)) == set(HOLD_REASONS)

@@ -56,6 +56,14 @@ def test_a_key_frame_is_the_whole_picture() -> None:
     assert (picture.state(9), picture.state(6), picture.state(-1), picture.state(10**9)) == (6, None, None, None)
 
 
+def test_devices_are_counted_by_state_of_all_or_of_some() -> None:
+    picture = started({5: 2, 9: 6, 11: 2})
+    assert {state: count for state, count in enumerate(picture.counts()) if count} == {2: 2, 6: 1}
+    some = picture.counts(np.array([9, 7, 10**6], np.int32))
+    assert {state: count for state, count in enumerate(some) if count} == {6: 1}, "7 is not there, nor a million"
+    assert not Picture.of("street_lighting").counts().any()
+
+
 def test_a_delta_before_any_key_frame_is_not_a_picture() -> None:
     picture = Picture.of("street_lighting")
     assert not picture.apply(frame(4, {5: 2}))
