@@ -66,7 +66,7 @@ def _shift_native(payload: bytes, move: Move, now_us: int) -> bytes:
         if old_us < OLDEST_US:
             return match[0]
         new_us = round(move(old_us) / MILLISECOND_US) * MILLISECOND_US if decimals is None else move(old_us)
-        places = max(len(decimals or b".") - 1, 3 if new_us % unit_us else 0)
+        places = len(decimals) - 1 if decimals else 3 if new_us % unit_us else 0
         return name + (f"{new_us / unit_us:.{places}f}" if places else str(new_us // unit_us)).encode()
 
     return _TS.sub(moved, payload)
