@@ -226,12 +226,12 @@ async def test_exported_readings_are_stored_as_they_were(hub: Hub, tmp_path: Pat
             at + timedelta(hours=hour, microseconds=no),
             at + timedelta(hours=24),
             False,
-            no + hour / 10,
+            no + i / 10,
             0.1,
-            hour == 3,
+            i == 3,
         )
         for no in names
-        for hour in range(24)
+        for i in range(24)
     ]
     file = ParquetFile(kind, fields)
     path = tmp_path / "readings.parquet"
