@@ -223,8 +223,8 @@ async def test_exported_readings_are_stored_as_they_were(hub: Hub, tmp_path: Pat
     told = [
         (
             no,
-            at + timedelta(hours=hour, microseconds=no),
-            at + timedelta(hours=24),
+            at + timedelta(minutes=i, microseconds=no),
+            at + timedelta(hours=1),
             False,
             no + i / 10,
             0.1,
