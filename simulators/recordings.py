@@ -51,24 +51,33 @@ _SECONDS_END = 100_000_000_000
 
 
 def _shift_native(payload: bytes, move: Move, now_us: int) -> bytes:
-    """Move every `ts`, as precise as it is written."""
+    """Move every `ts`; what is written in whole seconds gets milliseconds where a faster replay brings it closer."""
 
     def moved(match: re.Match[bytes]) -> bytes:
         name, whole, decimals, text = match.groups()
         try:
             if text is not None:
                 old_us = _instant_us(text)
-                return name + b'"' + _rfc3339(move(old_us), like=text) + b'"' if old_us >= OLDEST_US else match[0]
+                return match[0] if old_us < OLDEST_US else name + b'"' + _like(move(old_us), text) + b'"'
         except ValueError:
             return match[0]
         unit_us = MILLISECOND_US if int(whole) >= _SECONDS_END else 1_000_000
         old_us = int(whole) * unit_us + round(float(decimals or 0) * unit_us)
         if old_us < OLDEST_US:
             return match[0]
-        new, places = move(old_us) / unit_us, len(decimals or b".") - 1
-        return name + (f"{new:.{places}f}" if places else str(round(new))).encode()
+        new_us = round(move(old_us) / MILLISECOND_US) * MILLISECOND_US if decimals is None else move(old_us)
+        places = len(decimals) - 1 if decimals else 3 if new_us % unit_us else 0
+        return name + (f"{new_us / unit_us:.{places}f}" if places else str(new_us // unit_us)).encode()
 
     return _TS.sub(moved, payload)
+
+
+def _like(us: int, text: bytes) -> bytes:
+    """A time written as another, with milliseconds when it needs them."""
+    if b"." in text:
+        return _rfc3339(us, like=text)
+    ms_us = round(us / MILLISECOND_US) * MILLISECOND_US
+    return _rfc3339(ms_us, like=b".000Z" if ms_us % 1_000_000 else b"Z")
 
 
 # Messages with time and topic: `2024-05-13T05:46:06.504754Z /hfp/v2/journey/ongoing/vp/bus/... {"VP":{...}}`

@@ -64,9 +64,7 @@ async def run(
     the mark that keeps the hub from calling anybody. `repeat` starts over at the end until `stop` is set. BadFile,
     BadSetting or BrokerUnavailable.
     """
-    if not 0 < speed <= FASTEST:
-        raise BadSetting(f"--speed {speed:g}: a recording is played at a speed over 0 and at most {FASTEST:g}")
-    tape = await asyncio.to_thread(open_tape, file)
+    tape = await asyncio.to_thread(checked, file, speed)
     screen = console or Console(file=sys.stderr)
     stop = stop or asyncio.Event()
     player = _Player(tape, clock or Clock(), stop, _Words(screen, file), speed, keep_time, page)
@@ -80,6 +78,13 @@ async def run(
     done.published, done.refused = player.outbox.published, player.outbox.refused
     player.words.end(done, player.outbox.first_refusal)
     return done
+
+
+def checked(file: Path, speed: float) -> Tape:
+    """A recording that can be played at a speed; BadSetting or BadFile."""
+    if not 0 < speed <= FASTEST:
+        raise BadSetting(f"--speed {speed:g}: a recording is played at a speed over 0 and at most {FASTEST:g}")
+    return open_tape(file)
 
 
 def _progress(console: Console) -> Progress:

@@ -33,5 +33,5 @@ async def hub_clock(url: str, otherwise: Clock) -> Clock:
     except (msgspec.MsgspecError, ValueError) as error:
         raise BadSetting(f"beffroi/clock on the broker is no clock: {error}") from error
     except aiomqtt.MqttError as error:
-        raise BrokerUnavailable(f"the broker does not answer or refuses the simulator: {error}") from error
+        raise BrokerUnavailable(f"the broker does not answer or refuses the account: {error}") from error
     return otherwise

@@ -14,6 +14,7 @@ from simulators import replay
 
 def run(settings: Settings, file: Path, *, speed: float, keep_time: bool, page: bool) -> int:
     """Play a file once; returns the exit code: 1 when not all of it was played."""
+    replay.checked(file, speed)  # before the broker is asked for anything
     played: list[replay.Replayed] = []
 
     async def work(stopping: asyncio.Event) -> None:

@@ -96,13 +96,12 @@ async def clear(broker: Embedded) -> None:
     address = BrokerAddress.parse(broker.mqtt_url)
     async with aiomqtt.Client(**address.client_arguments()) as client:
         await client.subscribe("city/#", qos=1)
+        await publish(broker.simulator_url, [Publish("city/retained/ends/here/telemetry", b"")])
         left = set()
-        try:
-            async with asyncio.timeout(0.5):
-                async for message in client.messages:
-                    left |= {message.topic.value} if message.retain else set()
-        except TimeoutError:
-            pass
+        async for message in client.messages:
+            if not message.retain:
+                break
+            left.add(message.topic.value)
     await publish(broker.simulator_url, [Publish(topic, b"", retain=True) for topic in left])
 
 

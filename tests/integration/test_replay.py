@@ -7,12 +7,18 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from dashboard.api.files import ParquetFile
+from devices.kind import kinds
+from hub.clock import SECOND_US
 from hub.runtime.servers import Embedded
 from ingest.log import LogReader
+from simulators import record
+from simulators.record import Recorded
 from tests.database import accounts_balance, count, everything_is_read, fetch, one
 from tests.processes import Processes, Publisher, eventually
 
@@ -210,6 +216,64 @@ async def test_the_same_flags_replayed_page_nobody_unless_asked_to(hub: Hub, tmp
     raised = {flag: None if flag in CALLED else "morning_list" for flag in FLAGS}
     await eventually(lambda: hub.incidents("replayed"), lambda found: found == raised)
     assert await hub.notified("replayed") == Counter(CALLED)
+
+
+async def test_exported_readings_are_stored_as_they_were(hub: Hub, tmp_path: Path):
+    """Under the ids that the export names, whatever their numbers are here."""
+    at = datetime(2026, 11, 1, 6, tzinfo=UTC)
+    names = {7: ("dijon", "exported-1"), 9: ("dijon", "exported-2")}
+    kind = kinds()["water_meter"]
+    fields = [kind.fields[kind.field_index(name)] for name in ("total_m3", "flow_m3h", "leak")]
+    told = [
+        (
+            no,
+            at + timedelta(minutes=i, microseconds=no),
+            at + timedelta(hours=1),
+            False,
+            no + i / 10,
+            0.1,
+            i == 3,
+        )
+        for no in names
+        for i in range(24)
+    ]
+    file = ParquetFile(kind, fields)
+    path = tmp_path / "readings.parquet"
+    path.write_bytes(file.add(told) + file.end(names))
+    await hub.replay(path, "--keep-time", "--speed", "1000", messages=48)
+    rows = await fetch(
+        hub.database_url,
+        "SELECT d.commune, d.id, m.ts, m.time_flagged, m.total_m3, m.flow_m3h, m.leak FROM water_meter m"
+        " JOIN device d USING (device_no) WHERE d.id LIKE 'exported-%' ORDER BY d.id, m.ts",
+    )
+    wanted = [(*names[no], ts, False, total, 0.1, leak) for no, ts, _, _, total, _, leak in told]
+    assert [(*row.values(),) for row in rows] == [
+        (commune, id_, ts, flagged, pytest.approx(total), pytest.approx(flow), leak)
+        for commune, id_, ts, flagged, total, flow, leak in wanted
+    ]
+
+
+async def test_a_record_of_the_hubs_own_topics_is_stored_under_the_times_of_now(hub: Hub, tmp_path: Path):
+    at_us = 1_780_000_000_000_000
+    told = [
+        Recorded(
+            at_us + s * SECOND_US,
+            "city/dijon/water_meter/recorded/telemetry",
+            b'{"ts":%d,"total_m3":%d}' % (at_us // SECOND_US + s, s),
+        )
+        for s in range(10)
+    ]
+    path = tmp_path / "record.jsonl"
+    lines = [record.first_line(at_us, ["city/#"], 1), *map(record.message_line, told), record.last_line(at_us, 10)]
+    path.write_bytes(b"".join(lines))
+    await hub.replay(path, "--speed", "20", messages=10)
+    rows = await fetch(
+        hub.database_url,
+        "SELECT m.total_m3, m.time_flagged, extract(epoch FROM now() - m.ts) AS age_s FROM water_meter m"
+        " JOIN device d USING (device_no) WHERE d.id = 'recorded' ORDER BY m.ts",
+    )
+    assert [row["total_m3"] for row in rows] == list(range(10)), "half a second in all, and none has become another"
+    assert all(not row["time_flagged"] and -5 < row["age_s"] < 120 for row in rows)
 
 
 async def test_everything_is_accounted_for(hub: Hub):

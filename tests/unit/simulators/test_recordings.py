@@ -50,6 +50,22 @@ def test_times_of_the_hubs_own_topics_move_as_they_are_written(payload: bytes, m
     assert shifted("elsewhere", payload, lambda us: us + 60_000_000, 0) == payload
 
 
+def test_a_fast_replay_keeps_whole_seconds_apart() -> None:
+    """Forty times as fast: readings a second apart must not become one."""
+    told = [b'{"ts":"2026-11-23T19:00:%02dZ"}' % s for s in range(3)] + [
+        b'{"ts":%d}' % (1795460403 + s) for s in range(2)
+    ]
+    start_us = 1_795_460_400_000_000
+    moved = [shifted("city/x", payload, lambda us: start_us + (us - start_us) // 40, 0) for payload in told]
+    assert moved == [
+        b'{"ts":"2026-11-23T19:00:00Z"}',
+        b'{"ts":"2026-11-23T19:00:00.025Z"}',
+        b'{"ts":"2026-11-23T19:00:00.050Z"}',
+        b'{"ts":1795460400.075}',
+        b'{"ts":1795460400.100}',
+    ]
+
+
 def test_a_payload_without_an_event_time_is_left_alone() -> None:
     for payload in (b'{"VP":{"lat":1}}', b'{"VP":{"tst":"yesterday","tsi":1}}'):
         assert shifted("/hfp/v2/x", payload, lambda us: us + 10**9, 0) == payload
