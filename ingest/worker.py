@@ -2,7 +2,7 @@
 
     log ─▶ decode ─▶ boards ─▶ transitions log ─▶ tele-alert      (rules_line: never waits for the database)
       └──▶ (the same decoding) ─▶ COPY, offset in one transaction  (store_line: catches up from the log)
-                                    └──▶ rollups, latest values      (rollup_line: catches up from the database)
+                                    └──▶ rollups, latest values      (ingest/history.py: behind the store)
 
 Each line has its own offset. The store's is a row of the database; the rules' is in their checkpoint, and what they
 told after it is in the transitions log, which is their commit record: after a crash the stretch between is read
@@ -13,22 +13,20 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import structlog
 from msgspec.structs import replace
 
-from devices.kind import kinds
 from devices.readings import Decoded, Key
 from devices.registry import Registry
 from devices.transition import Transition
 from hub.clock import Clock
 from hub.errors import DatabaseUnavailable
-from hub.settings import Keep
 from ingest import checkpoint
 from ingest.again import messages_again
 from ingest.codecs.codec import Codec
 from ingest.decode import decode
+from ingest.history import History
 from ingest.live import Live
 from ingest.log import LogReader, LogWriter, Message, trim
 from ingest.samples import Samples
@@ -37,11 +35,8 @@ from rules.evaluate import apply, mark, tick
 from store import indicators
 from store import registry as store_registry
 from store.database import connect
-from store.quarantine import forget_released
 from store.readers import claim, offsets
 from store.release import Held, release_batch
-from store.retention import keep_since, remove_expired
-from store.rollup import RollupFailed, roll_up, roll_up_areas
 from store.write import Writer
 
 logger = structlog.get_logger("worker")
@@ -52,13 +47,9 @@ SHARED_MESSAGES = 40_000
 """So many decoded messages wait for the store at most; behind that it decodes them itself."""
 IDLE_S = 0.1
 TICK_S = 1.0
-ROLLUP_S = 1.0
-AREAS_S = 30.0
-"""Figures per commune may be so old."""
 CHECKPOINT_S = 30.0
 REGISTRY_S = 2.0
 TRIM_S = 60.0
-EXPIRE_S = 3600.0
 RELEASE_S = 1.0
 RETRY_S = 1.0
 
@@ -121,9 +112,7 @@ class Worker:
     clock: Clock
     live: Live
     city: City
-    zone: ZoneInfo
-    """Whose days the rollups have."""
-    keep: Keep
+    history: History
     shared: Shared = field(default_factory=Shared)
     samples: Samples = field(default_factory=Samples)
     rules_offset: int = 0
@@ -140,7 +129,7 @@ class Worker:
         lines = (
             self.rules_line(),
             self.store_line(),
-            self.rollup_line(),
+            self.history.run(),
             self.registry_line(),
             self.live.run(self.city.boards),
         )
@@ -312,36 +301,12 @@ class Worker:
         self.save()
         return decoded
 
-    # Rollups
-
-    async def rollup_line(self) -> None:
-        """Roll up what was stored, behind the store; half the time at most, so that it never holds the store up."""
-        loop = asyncio.get_running_loop()
-        areas_at = loop.time()
-        while True:
-            try:
-                async with connect(self.database_url, autocommit=True) as connection:
-                    while True:
-                        began = loop.time()
-                        for kind in kinds().values():
-                            await roll_up(connection, kind, self.zone, keep_since(kind, self.keep, self.clock.now()))
-                        if loop.time() >= areas_at:
-                            for kind in kinds().values():
-                                await roll_up_areas(connection, kind)
-                            areas_at = loop.time() + AREAS_S
-                        await asyncio.sleep(max(ROLLUP_S, loop.time() - began))
-            except DatabaseUnavailable:
-                await asyncio.sleep(RETRY_S)
-            except RollupFailed as error:
-                logger.error("rollups wait; readings are stored all the same", why=str(error))
-                await asyncio.sleep(AREAS_S)
-
     # Registry
 
     async def registry_line(self) -> None:
-        """Follow the registry, write samples, trim the logs behind their readers, remove what is kept no longer."""
+        """Follow the registry, write samples, and trim the logs behind their readers."""
         loop = asyncio.get_running_loop()
-        trim_at = expire_at = loop.time() + TRIM_S
+        trim_at = loop.time() + TRIM_S
         while True:
             try:
                 async with connect(self.database_url, autocommit=True) as connection:
@@ -358,12 +323,6 @@ class Worker:
                         if loop.time() >= trim_at:
                             trim_at = loop.time() + TRIM_S
                             self.trim(await offsets(connection))
-                        if loop.time() >= expire_at:
-                            expire_at = loop.time() + EXPIRE_S
-                            removed = await remove_expired(connection, self.keep, self.clock.now())
-                            logger.info("old history removed", chunks=removed)
-                            await forget_released(connection, self.clock.now())
-                            await indicators.remove_expired(connection, self.clock.now())
             except DatabaseUnavailable:
                 await asyncio.sleep(RETRY_S)
 

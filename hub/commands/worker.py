@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from hub.commands.stopping import run_until_signal
 from hub.secrets import Secrets, database_url, mqtt_url
 from hub.settings import BrokerAddress, Settings
+from ingest.history import History
 from ingest.live import Live
 from ingest.log import LogWriter
 from ingest.sources import all_sources, readers
@@ -31,8 +32,7 @@ def run(settings: Settings) -> None:
                 clock=clock,
                 live=Live(BrokerAddress.parse(mqtt_url(settings, secrets)), clock),
                 city=await load_city(url),
-                zone=ZoneInfo(settings.timezone),
-                keep=settings.keep,
+                history=History(url, clock, ZoneInfo(settings.timezone), settings.keep),
             )
             await worker.run(stopping)
 

@@ -1,0 +1,69 @@
+"""The history line: rolls up what the store wrote, and removes what is kept no longer. It waits for the database."""
+
+import asyncio
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from devices.kind import kinds
+from hub.clock import Clock
+from hub.errors import DatabaseUnavailable
+from hub.settings import Keep
+from store import indicators
+from store.database import Connection, connect
+from store.quarantine import forget_released
+from store.retention import keep_since, remove_expired
+from store.rollup import RollupFailed, roll_up, roll_up_areas
+
+logger = structlog.get_logger("worker")
+
+PAUSE_S = 1.0
+AREAS_S = 30.0
+"""Figures per commune may be so old."""
+EXPIRE_S = 3600.0
+RETRY_S = 1.0
+
+
+@dataclass(slots=True)
+class History:
+    """What becomes of readings once they are stored. `zone` is whose days are meant."""
+
+    database_url: str
+    clock: Clock
+    zone: ZoneInfo
+    keep: Keep
+    areas_at: float = 0.0
+    expire_at: float = 0.0
+
+    async def run(self) -> None:
+        """Work until cancelled; half the time at most, so that it never holds the store up."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                async with connect(self.database_url, autocommit=True) as connection:
+                    while True:
+                        began = loop.time()
+                        await self._round(connection, began)
+                        await asyncio.sleep(max(PAUSE_S, loop.time() - began))
+            except DatabaseUnavailable:
+                await asyncio.sleep(RETRY_S)
+            except RollupFailed as error:
+                logger.error("rollups wait; readings are stored all the same", why=str(error))
+                await asyncio.sleep(AREAS_S)
+
+    async def _round(self, connection: Connection, now_s: float) -> None:
+        now = self.clock.now()
+        if now_s >= self.expire_at:
+            self.expire_at = now_s + EXPIRE_S
+            removed = await remove_expired(connection, self.keep, now)
+            await forget_released(connection, now)
+            await indicators.remove_expired(connection, now)
+            if removed:
+                logger.info("old history removed", chunks=removed)
+        for kind in kinds().values():
+            await roll_up(connection, kind, self.zone, keep_since(kind, self.keep, now))
+        if now_s >= self.areas_at:
+            self.areas_at = now_s + AREAS_S
+            for kind in kinds().values():
+                await roll_up_areas(connection, kind)
