@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -11,6 +12,7 @@ from hub.clock import Clock
 from hub.errors import DatabaseUnavailable
 from hub.settings import Keep
 from store import indicators
+from store.columnstore import compress
 from store.database import Connection, connect
 from store.quarantine import forget_released
 from store.retention import keep_since, remove_expired
@@ -56,14 +58,19 @@ class History:
         now = self.clock.now()
         if now_s >= self.expire_at:
             self.expire_at = now_s + EXPIRE_S
-            removed = await remove_expired(connection, self.keep, now)
-            await forget_released(connection, now)
-            await indicators.remove_expired(connection, now)
-            if removed:
-                logger.info("old history removed", chunks=removed)
+            await self._age(connection, now)
         for kind in kinds().values():
             await roll_up(connection, kind, self.zone, keep_since(kind, self.keep, now))
         if now_s >= self.areas_at:
             self.areas_at = now_s + AREAS_S
             for kind in kinds().values():
                 await roll_up_areas(connection, kind)
+
+    async def _age(self, connection: Connection, now: datetime) -> None:
+        removed = await remove_expired(connection, self.keep, now)
+        await forget_released(connection, now)
+        await indicators.remove_expired(connection, now)
+        if removed:
+            logger.info("old history removed", chunks=removed)
+        if compressed := await compress(connection, now):
+            logger.info("older history is in columns now", chunks=compressed)
