@@ -111,6 +111,7 @@ async def test_every_byte_is_recorded_and_replayed(broker: Embedded, tmp_path: P
     async with Recording(tmp_path, broker.mqtt_url, first) as recording:
         assert (await publish(broker.simulator_url, STRANGE)).published == len(STRANGE)
         code, said, _ = await recording.stop()
+    assert [m.topic for m in published(first)] == [m.topic for m in STRANGE]
     assert (code, published(first), bad(first)) == (0, STRANGE, [])
     assert f"{len(STRANGE)} messages" in said
     assert (
