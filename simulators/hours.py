@@ -46,9 +46,7 @@ class Hours:
         columns = [(moment.hour, *days[moment.date()]) for moment in local]
         clock_h, rests, school_out, yearday = np.array(columns).T
         shift_h = np.array([moment.utcoffset() // timedelta(hours=1) for moment in local])  # type: ignore[operator]
-        return cls(
-            begin, clock_h, rests.astype(bool), school_out.astype(bool), yearday, _bends(begin, shift_h)
-        )
+        return cls(begin, clock_h, rests.astype(bool), school_out.astype(bool), yearday, _bends(begin, shift_h))
 
     def row(self, at_us: Times) -> NDArray[np.int64]:
         """The hour in which each time lies."""
@@ -110,7 +108,9 @@ def _bends(first_h: int, shift_h: NDArray[np.int64]) -> tuple[Times, Times]:
     """Where local time bends: at each change of the clocks and an hour later."""
     changes = np.flatnonzero(np.diff(shift_h)) + 1
     row = np.concatenate([[0], np.column_stack([changes, changes + 1]).ravel(), [len(shift_h) - 1]])
-    shift = np.concatenate([[shift_h[0]], np.column_stack([shift_h[changes - 1], shift_h[changes]]).ravel(), shift_h[-1:]])
+    shift = np.concatenate(
+        [[shift_h[0]], np.column_stack([shift_h[changes - 1], shift_h[changes]]).ravel(), shift_h[-1:]]
+    )
     utc_us = (first_h + row) * HOUR_US
     return utc_us, utc_us + shift * HOUR_US
 

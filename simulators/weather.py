@@ -105,7 +105,7 @@ class Weather:
             wind_kmh=wind,
             fog=fog,
             river_cm=RIVER_CM_PER_MM * _smoothed(4 * rain, RIVER_FORGETS_H) * RIVER_FORGETS_H,
-            ground_c=4 + 0.6 * _smoothed(temp, 30),
+            ground_c=7 + 0.35 * _smoothed(temp, 30),
         )
 
     def at(self, at_us: Times) -> "Sky":

@@ -7,7 +7,9 @@ import pytest
 from devices.kind import kinds
 from hub.errors import BadSetting
 from simulators.city import City
-from simulators.faults import DEMO_FAULTS, NEVER_US, SORTS, Order, plan_faults, truth_lines
+from simulators.fault_table import SORTS
+from simulators.faults import DEMO_FAULTS, NEVER_US, Order, plan_faults
+from simulators.truth import truth_lines
 
 START = 1_795_460_400_000_000
 
