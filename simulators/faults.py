@@ -62,7 +62,7 @@ class Order:
     def of(cls, told: str, name: str, which: str | None, start: str | None, lasts: str | None) -> Self:
         """An order from its parts; `told` is how an error calls it."""
         if name not in SORTS:
-            raise BadSetting(f"fault {told!r}: there is no {name!r}; the faults are {', '.join(SORTS)}")
+            raise BadSetting(f"fault {told!r}: there is no {name!r}; beffroi simulate --list names the faults")
         count, device = _which(told, which)
         try:
             return cls(name, count, device, Moment.parse(start or "0s"), length_us(lasts) if lasts else None)
@@ -139,8 +139,8 @@ def _rows(order: Order, places: Places, taken: set[int], rng: np.random.Generato
     count = round(order.count * len(places)) if isinstance(order.count, float) else order.count
     if count > len(free):
         raise BadSetting(f"fault {order.name}:{count}: the city has only {len(free)} {type_}s left for it")
-    parts = (np.arange(count) + rng.random(count)) * len(free) / max(count, 1)
-    return [int(row) for row in free[parts.astype(np.int64)]]
+    edges = np.arange(count + 1) * len(free) // max(count, 1)
+    return [int(row) for row in free[rng.integers(edges[:-1], edges[1:])]]
 
 
 @dataclass(frozen=True, slots=True)

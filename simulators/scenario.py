@@ -13,6 +13,7 @@ disturbances: {late_water: 2%}
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast, get_args
 from zoneinfo import ZoneInfo
@@ -29,8 +30,10 @@ from simulators.moments import MOMENTS, Moment, length_us, start_us
 from simulators.weather import SPELLS, Spell
 
 FOLDER = Path(__file__).parent / "scenarios"
-LATE_START_US = 3600 * 1_000_000
+LATE_START_US = 12 * 3600 * 1_000_000
 """The hub's clock may be so far past a scenario's start when its simulator begins."""
+A_DAY_US = 1_767_225_600_000_000
+"""Any: a start is tried on it when it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +84,8 @@ class Scenario:
             zone = ZoneInfo(timezone)
             raise BadSetting(
                 f"scenario {self.name}: it starts at {to_datetime(wanted).astimezone(zone):%Y-%m-%d %H:%M} and the "
-                f"hub's clock tells {to_datetime(hub_us).astimezone(zone):%Y-%m-%d %H:%M}; start a hub with a home "
-                f"of its own: BEFFROI_HOME=... beffroi up --scenario {self.name}"
+                f"hub's clock tells {to_datetime(hub_us).astimezone(zone):%Y-%m-%d %H:%M}; start a hub for it, with "
+                f"a home of its own: BEFFROI_HOME=... beffroi up --scenario {self.name}"
             )
 
 
@@ -135,8 +138,8 @@ def _text(value: object) -> str:
 
 def _start(value: object) -> str:
     # YAML reads a full date and time as such; one without seconds stays a text.
-    text = value.isoformat() if hasattr(value, "isoformat") else _text(value)
-    start_us(text, 0, ZoneInfo("Europe/Paris"))
+    text = value.isoformat() if isinstance(value, datetime) else _text(value)
+    start_us(text, A_DAY_US, ZoneInfo("Europe/Paris"))
     return text
 
 

@@ -113,7 +113,6 @@ async def run(
     city = await asyncio.to_thread(make_city, city_dir, scale=scale)
     start_us = clock.now_us()
     seed, school = scenario.seed if seed is None else seed, read_school_holidays(city_dir)
-    scenario.check_start(start_us, timezone)
     planned = plan_faults([*faults, *scenario.orders()], city, start_us, seed, timezone)
     town = Town(
         city,

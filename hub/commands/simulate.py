@@ -17,6 +17,8 @@ from hub.secrets import Secrets, mqtt_url
 from hub.settings import BrokerAddress, Settings
 from simulators import replay, simulate
 from simulators.city import make_city
+from simulators.fault_table import SORTS
+from simulators.scenario import EVERYDAY, known, read_scenario
 
 logger = structlog.get_logger("simulate")
 
@@ -27,7 +29,10 @@ CLOCK_WAIT_S = 2.0
 class Show:
     """What is to be simulated."""
 
-    seed: int = 1
+    scenario: str | None = None
+    """Name or file; an ordinary day when absent."""
+    seed: int | None = None
+    """In place of the scenario's."""
     scale: float = 1.0
     faults: Sequence[str] = ()
     truth: Path | None = None
@@ -44,8 +49,16 @@ class _Clock(msgspec.Struct):
     clock: str
 
 
+def listed() -> str:
+    """The scenarios and the faults, for `beffroi simulate --list`."""
+    scenarios = [f"  {scenario.name:22}{scenario.title}" for scenario in known()]
+    faults = [f"  {name:22}{sort.kind} {sort.type}: {sort.cause}" for name, sort in SORTS.items()]
+    return "\n".join(("Scenarios (--scenario)", *scenarios, "", "Faults (--fault)", *faults))
+
+
 def run(settings: Settings, show: Show) -> None:
     """Simulate until SIGTERM or Ctrl-C."""
+    scenario = read_scenario(show.scenario) if show.scenario else EVERYDAY
 
     async def work(stopping: asyncio.Event) -> None:
         url = mqtt_url(settings, Secrets.of(settings.home), "simulator")
@@ -55,6 +68,8 @@ def run(settings: Settings, show: Show) -> None:
                 f"--speed {show.speed:g}: the hub's time runs at {clock.speed:g}, and the city follows it;"
                 f" start the hub with: beffroi up --speed {show.speed:g}"
             )
+        if show.ask_clock:
+            scenario.check_start(clock.now_us(), settings.timezone)
         if show.register:
             city = await asyncio.to_thread(make_city, settings.city, scale=show.scale)
             result = await register(settings, list(city.devices()))
@@ -68,6 +83,7 @@ def run(settings: Settings, show: Show) -> None:
                 city_dir=settings.city,
                 seed=show.seed,
                 scale=show.scale,
+                scenario=scenario,
                 faults=show.faults,
                 truth=show.truth,
                 timezone=settings.timezone,
