@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
@@ -49,6 +49,14 @@ class Order:
     device: str | None = None
     start: Moment = AT_ONCE
     lasts_us: int | None = None
+    at_most: bool = False
+    """Fewer where the city has not so many."""
+
+    def scaled(self, scale: float) -> Self:
+        """The same in a city with a share of its devices."""
+        if scale == 1 or isinstance(self.count, float):
+            return self
+        return replace(self, count=max(1, round(self.count * scale)), at_most=True)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -137,6 +145,8 @@ def _rows(order: Order, places: Places, taken: set[int], rng: np.random.Generato
         return [row]
     free = np.setdiff1d(np.arange(len(places)), list(taken))
     count = round(order.count * len(places)) if isinstance(order.count, float) else order.count
+    if count > len(free) and order.at_most:
+        count = len(free)
     if count > len(free):
         raise BadSetting(f"fault {order.name}:{count}: the city has only {len(free)} {type_}s left for it")
     edges = np.arange(count + 1) * len(free) // max(count, 1)

@@ -61,9 +61,10 @@ class Scenario:
     faults: tuple[Order, ...] = ()
     disturbances: Rates = EVERYDAY_RATES
 
-    def orders(self) -> tuple[str | Order, ...]:
-        """The faults to plan; those that are named first, so that they find their device free."""
-        return (*self.faults, *(NORMAL_NIGHT if self.normal_night else ()))
+    def orders(self, scale: float = 1.0) -> tuple[Order, ...]:
+        """The faults to plan in a city of this scale, the named ones first, so that they find their device free."""
+        night = map(Order.parse, NORMAL_NIGHT) if self.normal_night else ()
+        return (*(order.scaled(scale) for order in self.faults), *night)
 
     def spells(self, begin_us: int, timezone: str) -> tuple[Spell, ...]:
         """Its weather when it begins at a time."""

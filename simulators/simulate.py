@@ -113,7 +113,7 @@ async def run(
     city = await asyncio.to_thread(make_city, city_dir, scale=scale)
     start_us = clock.now_us()
     seed, school = scenario.seed if seed is None else seed, read_school_holidays(city_dir)
-    planned = plan_faults([*faults, *scenario.orders()], city, start_us, seed, timezone)
+    planned = plan_faults([*faults, *scenario.orders(scale)], city, start_us, seed, timezone)
     town = Town(
         city,
         start_us,

@@ -50,8 +50,13 @@ def test_every_scenario_can_be_planned_in_the_whole_city(whole_city: City, scena
     scenario.check_start(begin + HOUR_US, PARIS)
 
 
+@pytest.mark.parametrize("scenario", known(), ids=lambda scenario: scenario.name)
+def test_every_scenario_can_be_planned_in_a_small_city(small_city: City, scenario: Scenario) -> None:
+    assert len(plan_faults(scenario.orders(0.01), small_city, START, 1)) < 100
+
+
 def test_an_ordinary_day_is_a_normal_night_with_a_few_disturbances() -> None:
-    assert EVERYDAY.orders() == NORMAL_NIGHT
+    assert EVERYDAY.orders() == tuple(map(Order.parse, NORMAL_NIGHT))
     assert EVERYDAY.disturbances == EVERYDAY_RATES
     assert read_scenario("healthy").orders() == () and read_scenario("healthy").disturbances == STILL
 
