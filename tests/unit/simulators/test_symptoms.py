@@ -4,17 +4,19 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from devices.kind import kinds
+from devices.registry import Device
 from hub.clock import to_us
 from ingest.codecs.codec import Heard, Reject
 from ingest.codecs.native import CODEC
 from rules.board import is_known
-from simulators.city import City
+from simulators.city import City, make_city
 from simulators.fault_table import SORTS
 from simulators.faults import Fault, plan_faults
 from simulators.simulate import Town
@@ -44,14 +46,18 @@ def said_by(messages: Sequence[Message], device: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def city(whole_city: City) -> City:
-    return whole_city
+def city() -> City:
+    return make_city(Path("simulators/cities/dijon"), scale=0.08)
 
 
-def columns(city: City, fault: Fault, reading: dict[str, Any]) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def registry(city: City) -> dict[tuple[str, str], Device]:
+    return {(device.kind, device.id): device for device in city.devices()}
+
+
+def columns(device: Device, reading: dict[str, Any]) -> dict[str, Any]:
     """A reading as a rule sees it: fields, and what the registry knows of the device."""
-    kind = kinds()[fault.kind]
-    device = next(d for d in city.devices() if (d.kind, d.id) == (fault.kind, fault.device))
+    kind = kinds()[device.kind]
     attributes = {a.name: np.nan if a.default is None else a.default for a in kind.attributes} | device.attributes
     found: dict[str, Any] = defaultdict(lambda: np.array([np.nan]))
     for name, value in {**attributes, **reading}.items():
@@ -63,7 +69,9 @@ def columns(city: City, fault: Fault, reading: dict[str, Any]) -> dict[str, Any]
 @pytest.mark.parametrize(
     "name", [name for name, sort in SORTS.items() if sort.code and sort.stream is None and name != "lamp_unreachable"]
 )
-def test_the_rule_that_should_notice_a_fault_would_fire_on_what_its_device_says(city: City, name: str) -> None:
+def test_the_rule_that_should_notice_a_fault_would_fire_on_what_its_device_says(
+    city: City, registry: dict[tuple[str, str], Device], name: str
+) -> None:
     sort = SORTS[name]
     start_us = MORNING if name in BY_DAY or sort.kind == "road_works" else EVENING
     began = {"leak": "-23.5h", "burst": "1min", "gateway_silent": "1min"}.get(name, "-1h")
@@ -74,14 +82,14 @@ def test_the_rule_that_should_notice_a_fault_would_fire_on_what_its_device_says(
     fired = []
     for reading in said_by(play(city, [fault], start_us, 1.5), fault.device):
         if reading["due_us"] >= fault.start_us:
-            view = columns(city, fault, reading)
+            view = columns(registry[fault.kind, fault.device], reading)
             if is_known(rule.columns, view, optional=rule.optional, any_of=rule.any_of).all():
                 fired.append(bool(rule.condition(view)[0]))
     assert any(fired), f"{sort.code} never fires"
 
 
 def test_messages_stay_readable_under_every_fault_but_the_unreadable(city: City) -> None:
-    orders = [f"{name}:2@10min+40min" for name in SORTS if name != "malformed"]
+    orders = [f"{name}@10min+40min" for name in SORTS if name != "malformed"]
     faults = plan_faults(orders, city, EVENING, 1)
     for message in play(city, faults, EVENING, 1.1):
         for heard in CODEC.decode(message.topic, message.payload, "nowhere"):
@@ -98,7 +106,7 @@ def test_what_is_cut_short_is_refused_whole(city: City) -> None:
 
 
 def test_a_tunnel_holds_fixes_and_lets_them_go_at_its_end_in_no_order(city: City) -> None:
-    faults = plan_faults(["gps_gap:20@10min+30min"], city, MORNING, 1)
+    faults = plan_faults(["gps_gap:12@10min+30min"], city, MORNING, 1)
     messages, without = (play(city, some, MORNING, 1) for some in (faults, []))
     shuffled = 0
     for fault in faults:
@@ -107,7 +115,7 @@ def test_a_tunnel_holds_fixes_and_lets_them_go_at_its_end_in_no_order(city: City
         assert {r["ts"] for r in said} == {r["ts"] for r in usual}, "nothing is lost"
         order = [r["ts"] for r in said]
         shuffled += order != sorted(order)
-    assert shuffled > 10
+    assert shuffled >= 4
 
 
 def test_a_silent_device_is_left_out_of_its_gateways_batches(city: City) -> None:
