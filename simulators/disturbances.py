@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
+from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -53,8 +54,7 @@ EVERYDAY = Rates(late_water=0.01, tunnels=0.01, duplicates=0.0005, out_of_order=
 STILL = Rates()
 
 
-@dataclass(frozen=True, slots=True)
-class _Topic:
+class _Topic(NamedTuple):
     number: int
     is_water: bool
     is_vehicle: bool
@@ -65,14 +65,14 @@ class Disturbances:
     """What happens to a city's messages; holds those that come later."""
 
     def __init__(self, rates: Rates, seed: int) -> None:
-        self._rates, self._seed = rates, seed
+        self._rates, self._seed, self._is_still = rates, seed, not any(astuple(rates))
         self._topics: dict[str, _Topic] = {}
         self._held: list[tuple[int, str, bytes, bool]] = []
 
     def passed_on(self, messages: Sequence[Message], now_us: int) -> list[Message]:
         """What arrives until now, in order of time: of these messages, and of those held before."""
         arrived = []
-        for message in self._disturbed(messages) if any(astuple(self._rates)) else messages:
+        for message in messages if self._is_still else self._disturbed(messages):
             if message.due_us <= now_us:
                 arrived.append(message)
             else:
@@ -85,7 +85,7 @@ class Disturbances:
         if not messages:
             return []
         topics = [self._topic(message.topic) for message in messages]
-        number, is_water, is_vehicle, is_telemetry = np.array([astuple(topic) for topic in topics], np.int64).T
+        number, is_water, is_vehicle, is_telemetry = np.array(topics, np.int64).T
         due = np.array([message.due_us for message in messages])
         rates, where = self._rates, number * 1_000_003
         wait_us = self._late_us(where, due, is_water == 1) + self._tunnel_us(where, due, is_vehicle == 1)
@@ -138,7 +138,10 @@ class Disturbances:
 
 def _drifted(message: Message, ahead_us: int) -> Message:
     """A message whose device believes that it is later, or earlier."""
-    said = msgspec.json.decode(message.payload)
+    try:
+        said = msgspec.json.decode(message.payload)
+    except msgspec.DecodeError:
+        return message  # a fault has made it unreadable already
     for part in said if isinstance(said, list) else [said]:
         ts = part["ts"]
         if isinstance(ts, int):

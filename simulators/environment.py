@@ -74,28 +74,31 @@ class Environment:
 
 def measured(weather: Weather, seed: int, row: Times, at: Times) -> dict[str, Floats]:
     """What stations measure at times of their own: one weather for all, and the noise of each."""
-    sky, winter, own = weather.at(at), weather.hours.winter(at), jitter(seed, row, at)
+    winter, own = weather.hours.winter(at), jitter(seed, row, at)
+    temp, rain, front = (weather.at(column, at) for column in (weather.temp_c, weather.rain_mm, weather.front))
+    wind, sun, fog = (weather.at(column, at) for column in (weather.wind_kmh, weather.sun, weather.fog))
     traffic, city = traffic_at(weather, at), np.zeros_like(row)
+    river = 75 + 20 * winter + 10 * drift(seed + 5, city, at, 90) + weather.at(weather.river_cm, at)
     # Wind and rain clean the air; cold and still air over heated houses does not move.
-    washed = np.clip(0.4 * sky.rain_mm + (sky.wind_kmh - 12) / 25, -0.5, 1.5)
-    pm10 = np.maximum(2, 13 + 6 * winter + 7 * traffic - 4 * sky.front - 6 * washed + 1.5 * own)
-    hot = np.maximum(0, sky.temp_c - 25)
-    wind = np.maximum(0.5, sky.wind_kmh * (1 + 0.1 * own))
+    washed = np.clip(0.4 * rain + (wind - 12) / 25, -0.5, 1.5)
+    pm10 = np.maximum(2, 13 + 6 * winter + 7 * traffic - 4 * front - 6 * washed + 1.5 * own)
+    hot = np.maximum(0, temp - 25)
+    wind = np.maximum(0.5, wind * (1 + 0.1 * own))
     return {
         "pm1_ug_m3": 0.42 * pm10,
         "pm25_ug_m3": 0.6 * pm10,
         "pm10_ug_m3": pm10,
-        "pm10_24h_ug_m3": 17 + 6 * winter - 4 * sky.front,
+        "pm10_24h_ug_m3": 17 + 6 * winter - 4 * front,
         "no2_1h_ug_m3": np.maximum(1, 11 + 4 * winter + 30 * traffic - 5 * washed + own),
-        "o3_1h_ug_m3": np.maximum(1, 48 - 18 * winter + 32 * sky.sun - 12 * traffic + 8 * hot + own),
+        "o3_1h_ug_m3": np.maximum(1, 48 - 18 * winter + 32 * sun - 12 * traffic + 8 * hot + own),
         "co2_ppm": 425 + 40 * traffic + 4 * own,
-        "temp_c": sky.temp_c + 0.2 * own,
-        "rh_pct": sky.rh_pct,
+        "temp_c": temp + 0.2 * own,
+        "rh_pct": weather.at(weather.rh_pct, at),
         "noise_laeq_db": 45 + 19 * np.sqrt(traffic) + 0.08 * np.maximum(0, wind - 20) + 1.5 * own,
-        "rain_15min_mm": sky.rain_mm,
+        "rain_15min_mm": rain,
         "wind_kmh": wind,
         "gust_kmh": 1.6 * wind,
         "wind_deg": (220 + 70 * drift(seed + 4, city, at, 30)) % 360,
-        "river_level_cm": 75 + 20 * winter + 10 * drift(seed + 5, city, at, 90) + sky.river_cm + 0.3 * own,
-        "fog": sky.fog,
+        "river_level_cm": river + 0.3 * own,
+        "fog": fog,
     }

@@ -50,7 +50,7 @@ class Hours:
 
     def row(self, at_us: Times) -> NDArray[np.int64]:
         """The hour in which each time lies."""
-        return np.clip(at_us // HOUR_US - self.first_h, 0, len(self.clock_h) - 1)
+        return np.minimum(np.maximum(at_us // HOUR_US - self.first_h, 0), len(self.clock_h) - 1)
 
     def hour(self, at_us: Times) -> Floats:
         """Hour of the day with its fraction, 0 to 24."""

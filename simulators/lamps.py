@@ -75,16 +75,20 @@ class Lamps:
         share = burns / 100 * np.where(self._has["lamp_weak"].during(rows, at), WEAK, 1.0)
         power = np.where(share == 0, STANDBY_W, rated * share * (1 + 0.02 * noise(self._seed, rows, at)))
         voltage = 230 + 3 * noise(self._seed + 1, rows, at)
-        begun_us = np.where(self._has["lamp_replaced"].during(rows, at), self._has["lamp_replaced"].start_us[rows], 0)
-        energy = rated * (self._burnt_h(at, rows) - self._schedule.full_h_at(begun_us))
-        burning = self._schedule.burning_h_at(at) - self._schedule.burning_h_at(begun_us)
+        energy_h, burning_h = self._burnt_h(at, rows), np.full(len(rows), self._schedule.burning_h_at(at))
+        replaced = self._has["lamp_replaced"].during(rows, at)
+        if replaced.any():
+            begun_us = self._has["lamp_replaced"].start_us[rows[replaced]]
+            energy_h[replaced] -= self._schedule.full_h_at(begun_us)
+            burning_h[replaced] -= self._schedule.burning_h_at(begun_us)
+        energy = (rated * energy_h).round().astype(np.int64)
         columns = (
             told,
             burns,
             power.round(1),
             voltage.round(1),
-            energy.round().astype(np.int64),
-            burning.round(1),
+            energy,
+            burning_h.round(1),
             out & (told > 0),
         )
         ids = self._city.lamps.id
@@ -185,17 +189,17 @@ class Feeders:
 
 def _lost_h(schedule: Schedule, spans: Spans, rows: Rows, at: int) -> Floats:
     """Hours of full power that each device has not burnt for a fault, until now."""
-    if not spans.rows:
-        return np.zeros(len(rows))
     start, end = spans.start_us[rows], spans.end_us[rows]
+    if not (start <= at).any():
+        return np.zeros(len(rows))
     return schedule.full_h_at(np.clip(at, start, end)) - schedule.full_h_at(start)
 
 
 def _extra_h(schedule: Schedule, spans: Spans, rows: Rows, at: int) -> Floats:
     """Hours of full power that each device has burnt although it was told to be dark."""
-    if not spans.rows:
-        return np.zeros(len(rows))
     start, end = spans.start_us[rows], spans.end_us[rows]
+    if not (start <= at).any():
+        return np.zeros(len(rows))
     until = np.clip(at, start, end)
     extra_h: Floats = (until - start) / HOUR_US - schedule.burning_h_at(until) + schedule.burning_h_at(start)
     return extra_h

@@ -67,7 +67,7 @@ def traffic_at(weather: Weather, at_us: Times) -> NDArray[np.float64]:
 
 
 def _snowed_in(weather: Weather, at_us: Times) -> NDArray[np.float64]:
-    return np.minimum(1, weather.at(at_us).snow_cm / SNOWED_IN_CM)
+    return np.minimum(1, weather.at(weather.snow_cm, at_us) / SNOWED_IN_CM)
 
 
 class Traffic:

@@ -4,6 +4,7 @@ State moves on in steps of 10 s of hub time per vehicle, a tenth of the fleet ea
 """
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from enum import IntEnum
 
@@ -16,7 +17,7 @@ from simulators.faults import Fault, changes
 from simulators.night import HOUR_US
 from simulators.streets import Network
 from simulators.weather import Weather
-from simulators.wire import Message, encode, noise, once, topic
+from simulators.wire import Message, encode, noise, topic
 
 KIND = "fleet_vehicle"
 TICK_S = 10
@@ -51,7 +52,7 @@ class Vehicles:
     def __init__(self, city: City, weather: Weather, faults: Sequence[Fault], start_us: int, seed: int) -> None:
         count = len(city.vehicles)
         self._city, self._weather, self._hours = city, weather, weather.hours
-        self._changes = changes(faults, KIND, "vehicle")
+        self._changes = deque(sorted(told for told in changes(faults, KIND, "vehicle") if told[0] > start_us))
         self._topic = [
             topic(city.communes[c].slug, KIND, id_)
             for c, id_ in zip(city.vehicles.commune, city.vehicles.id, strict=True)
@@ -75,9 +76,10 @@ class Vehicles:
 
     def step(self, now_us: int) -> list[Message]:
         """The messages due since the last step, in order of time."""
-        changed = once(self._now_us, now_us, self._changes)
-        messages = [message for at, row in changed for message in self._out_of_turn(at, row)]
+        messages: list[Message] = []
         while self._second * SECOND_US <= now_us:
+            while self._changes and self._changes[0][0] <= self._second * SECOND_US:
+                messages.append(self._out_of_turn(*self._changes.popleft()))
             messages += self._tick(self._second)
             self._second += 1
         self._now_us = now_us
@@ -156,13 +158,12 @@ class Vehicles:
             edge, forward = self._roads.onward(edge, forward, float(self._rng.random()))
         self._edge[row], self._forward[row], self._along_m[row] = edge, forward, along
 
-    def _out_of_turn(self, at: int, row: int) -> list[Message]:
-        """What a vehicle says when a fault begins or is over; chance that disturbs no other's."""
-        second = at // SECOND_US
-        kept, self._rng = self._rng, np.random.default_rng([second, row])
-        said = self._readings(second, np.array([row]), {})
+    def _out_of_turn(self, at: int, row: int) -> Message:
+        """What a vehicle says when a fault begins or is over; its chance disturbs no other's."""
+        kept, self._rng = self._rng, np.random.default_rng([at, row])
+        (said,) = self._readings(at // SECOND_US, np.array([row]), {})
         self._rng = kept
-        return [Message(at, message.topic, message.payload) for message in said]
+        return Message(at, said.topic, said.payload)
 
     def _readings(self, second: int, rows: NDArray[np.int64], events: dict[int, str | None]) -> list[Message]:
         roads, edge, forward = self._roads, self._edge[rows], self._forward[rows]

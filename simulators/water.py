@@ -167,7 +167,7 @@ class Water:
         )
         ids = self._city.meters.id
         is_newest = np.append(rows[1:] != rows[:-1], True)
-        water_c = self._weather.at(at_us).ground_c - self._pit_c[rows]
+        water_c = self._weather.at(self._weather.ground_c, at_us) - self._pit_c[rows]
         return [
             MeterReading(
                 ts=ts,

@@ -5,7 +5,7 @@ brings the winter service out.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -108,29 +108,12 @@ class Weather:
             ground_c=7 + 0.35 * _smoothed(temp, 30),
         )
 
-    def at(self, at_us: Times) -> "Sky":
-        """The weather at some times, between the hours too."""
+    def at(self, column: Floats, at_us: Times) -> Floats:
+        """One of the columns at some times, between the hours too."""
         row = self.hours.row(at_us)
-        following = np.minimum(row + 1, len(self.temp_c) - 1)
         part = at_us % HOUR_US / HOUR_US
-        values = (getattr(self, field.name) for field in fields(Sky))
-        return Sky(*(value[row] * (1 - part) + value[following] * part for value in values))
-
-
-@dataclass(frozen=True, slots=True)
-class Sky:
-    """The weather at some times, as columns of equal length; units as in Weather."""
-
-    sun: Floats
-    front: Floats
-    temp_c: Floats
-    rh_pct: Floats
-    rain_mm: Floats
-    snow_cm: Floats
-    wind_kmh: Floats
-    fog: Floats
-    river_cm: Floats
-    ground_c: Floats
+        value: Floats = column[row] * (1 - part) + column[np.minimum(row + 1, len(column) - 1)] * part
+        return value
 
 
 def _overridden(

@@ -144,7 +144,7 @@ class Works:
         times = np.full(len(rows), at)
         down = self._down.during(rows, at)
         wobble = jitter(self._seed + 1, rows, times)
-        gust = np.maximum(0, self._weather.at(times).wind_kmh - 30) / 10
+        gust = np.maximum(0, self._weather.at(self._weather.wind_kmh, times) - 30) / 10
         columns = (
             np.where(down, 87.0, 3 + (2 + gust) * np.abs(wobble)).round(1),
             np.where(down, 1.4, 0.5 + 0.4 * wobble).round(1),

@@ -74,13 +74,13 @@ def test_the_rule_that_should_notice_a_fault_would_fire_on_what_its_device_says(
 ) -> None:
     sort = SORTS[name]
     start_us = MORNING if name in BY_DAY or sort.kind == "road_works" else EVENING
-    began = {"leak": "-23.5h", "burst": "1min", "gateway_silent": "1min"}.get(name, "-1h")
+    began = {"leak": "-26h", "burst": "1min", "gateway_silent": "1min"}.get(name, "-1h")
     (fault,) = plan_faults([f"{name}@{began}"], city, start_us, 3)
     if name in BY_DAY:
         start_us += 3 * HOUR_US
     rule = kinds()[sort.kind].rule(sort.code or "")
     fired = []
-    for reading in said_by(play(city, [fault], start_us, 1.5), fault.device):
+    for reading in said_by(play(city, [fault], start_us, 0.1), fault.device):
         if reading["due_us"] >= fault.start_us:
             view = columns(registry[fault.kind, fault.device], reading)
             if is_known(rule.columns, view, optional=rule.optional, any_of=rule.any_of).all():

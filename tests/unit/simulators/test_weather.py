@@ -70,22 +70,20 @@ def test_a_spell_lasts_from_its_beginning_to_its_end(name: str) -> None:
     begin, end = NOON, NOON + 6 * HOUR_US
     under = Weather.of(HOURS, 1, [Spell(name, begin, end)])
     at = np.arange(begin - 48 * HOUR_US, end + 200 * HOUR_US, HOUR_US)
-    spell, usual = under.at(at), USUAL.at(at)
     inside, before = (begin <= at) & (at < end), at < begin
     for told, column in ((SPELLS[name].wind_kmh, "wind_kmh"), (SPELLS[name].fog, "fog")):
-        assert (getattr(spell, column)[before] == getattr(usual, column)[before]).all()
+        spell, usual = (w.at(getattr(w, column), at) for w in (under, USUAL))
+        assert (spell[before] == usual[before]).all()
         if told is not None:
-            assert (getattr(spell, column)[inside] == told).all()
-            assert getattr(spell, column)[at >= end + HOUR_US] == pytest.approx(
-                getattr(usual, column)[at >= end + HOUR_US]
-            )
+            assert (spell[inside] == told).all()
+            assert spell[at >= end + HOUR_US] == pytest.approx(usual[at >= end + HOUR_US])
 
 
 def test_snow_lies_until_it_has_melted() -> None:
     snow = Weather.of(HOURS, 1, [Spell("snow", NOON, NOON + 12 * HOUR_US)])
-    lying = snow.at(NOON + np.array([-1, 6, 12, 24, 300]) * HOUR_US).snow_cm
+    lying = snow.at(snow.snow_cm, NOON + np.array([-1, 6, 12, 24, 300]) * HOUR_US)
     assert lying[0] == 0 and lying[1] > 8 and lying[2] > lying[1] and 0 < lying[3] <= lying[2] and lying[4] == 0
-    assert snow.at(np.array([NOON + 6 * HOUR_US])).rain_mm[0] == 0
+    assert snow.at(snow.rain_mm, np.array([NOON + 6 * HOUR_US]))[0] == 0
 
 
 def test_stations_measure_the_storm_and_the_river_rises(whole_city: City) -> None:
