@@ -190,7 +190,7 @@ class Feeders:
 def _lost_h(schedule: Schedule, spans: Spans, rows: Rows, at: int) -> Floats:
     """Hours of full power that each device has not burnt for a fault, until now."""
     start, end = spans.start_us[rows], spans.end_us[rows]
-    if not (start <= at).any():
+    if not spans.rows or not (start <= at).any():
         return np.zeros(len(rows))
     return schedule.full_h_at(np.clip(at, start, end)) - schedule.full_h_at(start)
 
@@ -198,7 +198,7 @@ def _lost_h(schedule: Schedule, spans: Spans, rows: Rows, at: int) -> Floats:
 def _extra_h(schedule: Schedule, spans: Spans, rows: Rows, at: int) -> Floats:
     """Hours of full power that each device has burnt although it was told to be dark."""
     start, end = spans.start_us[rows], spans.end_us[rows]
-    if not (start <= at).any():
+    if not spans.rows or not (start <= at).any():
         return np.zeros(len(rows))
     until = np.clip(at, start, end)
     extra_h: Floats = (until - start) / HOUR_US - schedule.burning_h_at(until) + schedule.burning_h_at(start)

@@ -12,7 +12,7 @@ import structlog
 from hub.clock import Clock
 from hub.commands.devices import register
 from hub.commands.stopping import run_until_signal
-from hub.errors import BadSetting, BrokerUnavailable
+from hub.errors import BadSetting, BeffroiError, BrokerUnavailable
 from hub.secrets import Secrets, mqtt_url
 from hub.settings import BrokerAddress, Settings
 from simulators import replay, simulate
@@ -74,21 +74,25 @@ def run(settings: Settings, show: Show) -> None:
             city = await asyncio.to_thread(make_city, settings.city, scale=show.scale)
             result = await register(settings, list(city.devices()))
             logger.info("the city is registered", added=result.added, changed=result.changed)
-        async with asyncio.TaskGroup() as group:
-            for file in show.recordings:
-                group.create_task(play_again_and_again(url, file, clock, stopping))
-            await simulate.run(
-                url,
-                clock,
-                city_dir=settings.city,
-                seed=show.seed,
-                scale=show.scale,
-                scenario=scenario,
-                faults=show.faults,
-                truth=show.truth,
-                timezone=settings.timezone,
-                stop=stopping,
-            )
+        try:
+            async with asyncio.TaskGroup() as group:
+                for file in show.recordings:
+                    group.create_task(play_again_and_again(url, file, clock, stopping))
+                await simulate.run(
+                    url,
+                    clock,
+                    city_dir=settings.city,
+                    seed=show.seed,
+                    scale=show.scale,
+                    scenario=scenario,
+                    faults=show.faults,
+                    truth=show.truth,
+                    timezone=settings.timezone,
+                    stop=stopping,
+                )
+        except ExceptionGroup as several:
+            told = several.subgroup(BeffroiError)
+            raise (told.exceptions[0] if told else several) from None
 
     run_until_signal(work)
 
