@@ -88,7 +88,7 @@ class Energy:
     def _before_reset_wh(self, row: Times, at: Times) -> NDArray[np.float64]:
         """What an earlier meter counted in the same place."""
         before = np.zeros(len(row))
-        reset = self._reset.during(row, at)
+        reset = self._reset.start_us[row] <= at
         before[reset] = self.import_wh(row[reset], self._reset.start_us[row[reset]])
         return before
 

@@ -76,7 +76,7 @@ class Lamps:
         power = np.where(share == 0, STANDBY_W, rated * share * (1 + 0.02 * noise(self._seed, rows, at)))
         voltage = 230 + 3 * noise(self._seed + 1, rows, at)
         energy_h, burning_h = self._burnt_h(at, rows), np.full(len(rows), self._schedule.burning_h_at(at))
-        replaced = self._has["lamp_replaced"].during(rows, at)
+        replaced = self._has["lamp_replaced"].start_us[rows] <= at
         if replaced.any():
             begun_us = self._has["lamp_replaced"].start_us[rows[replaced]]
             energy_h[replaced] -= self._schedule.full_h_at(begun_us)

@@ -106,16 +106,15 @@ class Water:
 
     def totals_m3(self, rows: NDArray[np.int64], at_us: NDArray[np.int64] | int) -> NDArray[np.float64]:
         """Index of some meters at a time (or one time each), to the litre."""
-        at_us, total = np.asarray(at_us), self.drawn_m3(rows, at_us)
-        for spans in (self._blocked, self._replaced):
-            if spans.rows:
-                missed = np.flatnonzero(spans.start_us[rows] <= at_us)
-                start, end, own = spans.start_us[rows[missed]], spans.end_us[rows[missed]], rows[missed]
-                if spans is self._blocked:
-                    until = np.minimum(np.broadcast_to(at_us, len(rows))[missed], end)
-                    total[missed] -= self.drawn_m3(own, until) - self.drawn_m3(own, start)
-                else:
-                    total[missed] -= self.drawn_m3(own, start)
+        at_us, total = np.broadcast_to(at_us, len(rows)), self.drawn_m3(rows, at_us)
+        blocked = np.flatnonzero(self._blocked.start_us[rows] <= at_us)
+        if len(blocked):
+            own = rows[blocked]
+            until_us = np.minimum(at_us[blocked], self._blocked.end_us[own])
+            total[blocked] -= self.drawn_m3(own, until_us) - self.drawn_m3(own, self._blocked.start_us[own])
+        replaced = self._replaced.start_us[rows] <= at_us
+        if replaced.any():
+            total[replaced] -= self.drawn_m3(rows[replaced], self._replaced.start_us[rows[replaced]])
         return np.floor(total * 1000) / 1000
 
     def _habits_m3(self, rows: NDArray[np.int64], at_us: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -93,7 +93,7 @@ class Weather:
             during = (spell.start_us < at + HOUR_US) & (at < spell.end_us)
             temp, fall, wind, fog = _overridden(SPELLS[spell.name], during, sun, temp, fall, wind, fog)
         rain = np.where(temp > 1, fall, 0.0)
-        rh = np.clip(72 - 20 * (sun - 0.3) - 8 * front + 40 * np.minimum(fall, 0.4), 20, 99)
+        rh = np.clip(72 - 20 * (sun - 0.3) - 6 * front + 40 * np.minimum(fall, 0.4), 20, 99)
         return cls(
             hours=hours,
             sun=sun,
