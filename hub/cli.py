@@ -91,9 +91,16 @@ def _first_fault(error: ValidationError) -> str:
 def up(
     simulate: Annotated[bool, typer.Option(help="Run the simulated city too.")] = True,
     speed: Annotated[float, typer.Option(help="Hub time per real time.", min=1, max=FASTEST)] = 1.0,
+    scenario: Annotated[
+        str | None, typer.Option(help="What the simulated city goes through; see beffroi simulate --list.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Where hub time starts, such as 2027-03-27T20:00; later than now, local time.")
+    ] = None,
 ) -> None:
     """Set everything up and run the whole hub until Ctrl-C."""
-    importlib.import_module("hub.up").up(read_settings(), simulate=simulate, speed=speed)
+    up = importlib.import_module("hub.up").up
+    up(read_settings(), simulate=simulate, speed=speed, scenario=scenario, start=start)
 
 
 @app.command(epilog="Example: beffroi migrate")
@@ -131,9 +138,17 @@ def serve() -> None:
 
 @app.command(epilog="Example: beffroi simulate --fault feeder_trip@90s+40min --truth truth.jsonl")
 def simulate(
-    seed: Annotated[int, typer.Option(help="The same seed and start give the same messages.")] = 1,
+    scenario: Annotated[
+        str | None, typer.Option(help="What the city goes through: a name of --list, or a file.")
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Print the scenarios and the faults, and end.")] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed and start give the same messages. In place of the scenario's.")
+    ] = None,
     scale: Annotated[float, typer.Option(help="Share of the city's devices, over 0 to 1.")] = 1.0,
-    fault: Annotated[list[str] | None, typer.Option(help="NAME[:COUNT][@START+DURATION]; may be repeated.")] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="NAME[:COUNT, share or device][@START[+DURATION]]; may be repeated.")
+    ] = None,
     truth: Annotated[Path | None, typer.Option(help="File that gets the start, end and cause of every fault.")] = None,
     recording: Annotated[list[Path] | None, typer.Option(help="A recording to loop beside the city.")] = None,
     register: Annotated[bool, typer.Option(help="Put the city's devices into the registry first.")] = False,
@@ -142,7 +157,10 @@ def simulate(
 ) -> None:
     """Publish what a city of 67,000 devices publishes, with the faults asked for."""
     module = command("simulate")
-    show = module.Show(seed, scale, fault or (), truth, recording or (), register, speed, ask_clock)
+    if list_:
+        typer.echo(module.listed())
+        return
+    show = module.Show(scenario, seed, scale, fault or (), truth, recording or (), register, speed, ask_clock)
     module.run(read_settings(), show)
 
 

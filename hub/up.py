@@ -7,6 +7,7 @@ import sys
 import time
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from dashboard.base_map import load_base_map
 from hub.clock import SECOND_US, Clock, to_datetime
@@ -19,7 +20,9 @@ from hub.runtime.progress import console
 from hub.secrets import Secrets, private_folder
 from hub.settings import Settings
 from hub.supervisor import Plan, run_hub
+from simulators import moments
 from simulators.faults import DEMO_FAULTS
+from simulators.scenario import read_scenario
 
 PAGE_LIMIT_S = 60.0
 ROOT = Path(__file__).parents[1]
@@ -27,36 +30,65 @@ DEMONSTRATION = (
     "--register",
     "--no-ask-clock",
     *(f"--recording={ROOT / 'tests/data' / name}" for name in ("hsl-hfp.dump", "wmbusmeters.jsonl")),
-    *(f"--fault={fault}" for fault in DEMO_FAULTS),
 )
-"""What a newcomer sees: the city, a real bus, real meters, and a few faults one after the other."""
+"""What a newcomer sees: the city, a real bus, real meters, and a few faults one after the other or a scenario."""
 
 
-def up(settings: Settings, *, simulate: bool = True, speed: float = 1.0) -> None:
-    """Run a whole hub until it is told to stop (Ctrl-C, SIGTERM); everything is stopped when it returns."""
+def up(
+    settings: Settings,
+    *,
+    simulate: bool = True,
+    speed: float = 1.0,
+    scenario: str | None = None,
+    start: str | None = None,
+) -> None:
+    """Run a whole hub until it is told to stop (Ctrl-C, SIGTERM); everything is stopped when it returns.
+
+    `start` is where hub time starts; without it a scenario may say so.
+    """
+    start = start or (read_scenario(scenario).start if scenario else None)
     home = private_folder(settings.home.resolve())
     with only_hub_of(home, page_address(settings)) as lock:
         check_ports(settings)
         load_base_map(settings)  # what is wrong with it is told before anything starts
+        memory = ClockMemory(home / "clock.json")
+        remembered_us = memory.read_us()
+        first_us = first_hub_time(settings, start, max(time.time_ns() // 1000, remembered_us or 0))
         for server in programs.needed(settings):
             console.print(server.told, markup=False)
-        memory = ClockMemory(home / "clock.json")
-        clock = choose_clock(settings, memory.read_us(), speed, real_us=time.time_ns() // 1000)
-        plan = hub_plan(settings, clock, simulate=simulate)
+        clock = choose_clock(settings, first_us or remembered_us, speed, real_us=time.time_ns() // 1000)
+        plan = hub_plan(settings, clock, simulate=simulate, scenario=scenario)
         asyncio.run(run_hub(settings, plan, clock=clock, memory=memory, keep_open=(lock,)))
 
 
-def hub_plan(settings: Settings, clock: Clock, *, simulate: bool) -> Plan:
+def first_hub_time(settings: Settings, start: str | None, now_us: int) -> int | None:
+    """Where hub time is to start, as `start` tells in local time; BadSetting when that is past."""
+    if start is None or start == "now":
+        return None
+    try:
+        first_us = moments.start_us(start, now_us, ZoneInfo(settings.timezone))
+    except ValueError as error:
+        raise BadSetting(f"--start {error}") from error
+    if first_us < now_us:
+        raise BadSetting(
+            f"--start {start}: this home's time is {to_datetime(now_us):%Y-%m-%d %H:%M} UTC already, and it never "
+            "goes back; name a later time"
+        )
+    return first_us
+
+
+def hub_plan(settings: Settings, clock: Clock, *, simulate: bool, scenario: str | None = None) -> Plan:
     """The hub's own processes; each is a command of `beffroi`."""
     env = {**os.environ, **environment(settings, clock)}
 
     def command(name: str, *arguments: str) -> Program:
         return Program(name, (sys.executable, "-m", "hub.cli", name, *arguments), env)
 
+    faults = ("--scenario", scenario) if scenario else tuple(f"--fault={fault}" for fault in DEMO_FAULTS)
     kept = [command(name) for name in ("intake", "worker", "telealert", "serve")]
     return Plan(
         once=(command("migrate"),),
-        kept=(*kept, command("simulate", *DEMONSTRATION)) if simulate else tuple(kept),
+        kept=(*kept, command("simulate", *DEMONSTRATION, *faults)) if simulate else tuple(kept),
         stop_first=("simulate",),
         ready=lambda: _welcome_when_ready(settings),
     )
@@ -92,7 +124,7 @@ def choose_clock(settings: Settings, remembered_us: int | None, speed: float, *,
     if ahead:
         console.print(
             f"Hub time goes on from {to_datetime(clock.at_us(real_us)):%Y-%m-%d %H:%M} UTC, {ahead} ahead of "
-            "real time: this home ran at a higher speed, and its time never goes back."
+            "real time: this home was started there or ran at a higher speed, and its time never goes back."
         )
     return clock
 

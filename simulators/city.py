@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from devices.registry import Device
 from simulators.communes import Commune, read_communes, read_words
@@ -56,6 +57,12 @@ class City:
     @property
     def feeder_rated_w(self) -> Floats:
         return np.bincount(self.lamp_feeder, self.lamp_rated_w, len(self.feeders)).astype(np.float64)
+
+    @property
+    def lamp_is_far(self) -> NDArray[np.bool_]:
+        """Is it in the half of its feeder that is away from the cabinet?"""
+        first = np.searchsorted(self.lamp_feeder, np.arange(len(self.feeders) + 1))
+        return np.arange(len(self.lamps)) >= ((first[:-1] + first[1:] + 1) // 2)[self.lamp_feeder]
 
     def devices(self) -> Iterator[Device]:
         """Every device as the registry wants it, parents before children."""

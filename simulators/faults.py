@@ -1,25 +1,27 @@
-"""Faults that are put into a simulated city on purpose, and the truth about them. Pure."""
+"""Faults that are put into a simulated city on purpose: how they are ordered, whom they befall, when. Pure."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import Any, Self
+from zoneinfo import ZoneInfo
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.clock import to_datetime
 from hub.errors import BadSetting
 from simulators.city import City
+from simulators.fault_table import SORTS
 from simulators.ground import Places
+from simulators.moments import Moment, length_us
 
 NEVER_US = 2**62
-UNITS_S = {"s": 1, "min": 60, "h": 3600, "d": 86400}
-_SPEC = re.compile(
-    r"(?P<name>[a-z_]+)(:(?P<which>[^@]+))?(@(?P<start>-?\d+(\.\d+)?(s|min|h|d)?)(\+(?P<lasts>\d+(\.\d+)?(s|min|h|d)?))?)?"
-)
-DEMO_FAULTS = ("lamp_out:8@-3h", "burst@45s", "feeder_trip@90s+40min", "leak:6@-25h", "gateway_silent@5min+30min")
+_ORDER = re.compile(r"(?P<name>[^:@]+)(:(?P<which>[^@]+))?(@(?P<start>[^+]+)(\+(?P<lasts>.+))?)?")
+HOW = "NAME[:COUNT, share or device][@START[+DURATION]], for example feeder_trip:2@22:40+30min"
+AT_ONCE = Moment()
+NORMAL_NIGHT = ("lamp_out:0.8%@-20d", "lamp_weak:0.2%@-40d", "lamp_unreachable:1%@-30d", "works_window:1%@-2d")
+"""97 % lit, 1 % faulty, 2 % cut off for works or out of reach: a normal night in Clermont-Ferrand."""
+DEMO_FAULTS = ("burst@45s", "feeder_trip@90s+40min", "leak:6@-25h", "gateway_silent@5min+30min")
 """What `beffroi up` shows a newcomer: few enough that a normal night stays normal."""
 
 
@@ -38,101 +40,88 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Sort:
-    """A sort of fault: whom it befalls and the code of the rule that should notice."""
-
-    kind: str
-    type: str
-    code: str | None
-    """None while no rule can see it."""
-    cause: str
-    """What happened, for the truth file."""
-
-
-SORTS: Mapping[str, Sort] = {
-    "lamp_out": Sort("street_lighting", "lamp", "lamp_out", "the LED driver died; the controller still speaks"),
-    "feeder_trip": Sort("street_lighting", "feeder", "feeder_out", "the breaker tripped; its lamps have no supply"),
-    "gateway_silent": Sort("street_lighting", "cabinet", "cabinet_silent", "the cabinet's modem is dead"),
-    "leak": Sort("water_meter", "meter", "leak", "water runs day and night behind the meter"),
-    "burst": Sort("water_meter", "meter", "burst", "a pipe burst behind the meter"),
-    "main_burst": Sort("water_meter", "zone", "zone_burst", "a main of the network burst"),
-    "junction_dark": Sort("traffic_light", "junction", "signals_dark", "the signals lost power; the controller speaks"),
-    "conflict_flash": Sort("traffic_light", "junction", "conflict_flash", "the controller fell back to yellow flash"),
-    "detector_stuck": Sort("traffic_light", "detector", "detector_stuck", "the loop's wire is cut: always occupied"),
-    "power_exceeded": Sort("energy_meter", "meter", "subscribed_power_exceeded", "heaters that nobody switched off"),
-    "sensor_flatline": Sort(
-        "environment_station", "station", None, "the sensors froze: the same values again and again"
-    ),
-    "sensor_dead": Sort("environment_station", "station", "sensor_error", "the fan of the station stands still"),
-    "site_overrun": Sort("road_works", "site", "site_overrun", "the works were not finished in time"),
-    "barrier_down": Sort("road_works", "barrier", "barrier_down", "a lorry knocked the barrier over"),
-    "temporary_light_out": Sort("road_works", "temporary_light", "temporary_light_out", "the light's lamp is broken"),
-}
-
-
-@dataclass(frozen=True, slots=True)
 class Order:
-    """A fault as ordered: `NAME[:COUNT or device][@START[+DURATION]]`."""
+    """A fault as ordered: how many devices or which, when, and for how long."""
 
     name: str
-    count: int
-    device: str | None
-    start_s: float
-    lasts_s: float | None
+    count: int | float = 1
+    """Devices; or, as a float, a share of them."""
+    device: str | None = None
+    start: Moment = AT_ONCE
+    lasts_us: int | None = None
+    at_most: bool = False
+    """Fewer where the city has not so many."""
+
+    def scaled(self, scale: float) -> Self:
+        """The same in a city with a share of its devices."""
+        if scale == 1 or isinstance(self.count, float):
+            return self
+        return replace(self, count=max(1, round(self.count * scale)), at_most=True)
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read an order such as `feeder_trip:2@120s+30min`; BadSetting when it is none."""
-        match = _SPEC.fullmatch(text.strip())
+        match = _ORDER.fullmatch(text.strip())
         if match is None:
-            raise BadSetting(
-                f"fault {text!r}: write NAME[:COUNT][@START[+DURATION]], for example feeder_trip:1@120s+30min"
-            )
-        name, which = match["name"], match["which"]
+            raise BadSetting(f"fault {text!r}: write {HOW}")
+        return cls.of(text, match["name"], match["which"], match["start"], match["lasts"])
+
+    @classmethod
+    def of(cls, told: str, name: str, which: str | None, start: str | None, lasts: str | None) -> Self:
+        """An order from its parts; `told` is how an error calls it."""
         if name not in SORTS:
-            raise BadSetting(f"fault {text!r}: there is no {name!r}; the faults are {', '.join(SORTS)}")
-        count = int(which) if which and which.isdecimal() else 1
-        if count < 1:
-            raise BadSetting(f"fault {text!r}: the count is at least 1")
-        device = which if which and not which.isdecimal() else None
-        lasts = match["lasts"]
-        return cls(name, count, device, _seconds(match["start"] or "0"), _seconds(lasts) if lasts else None)
+            raise BadSetting(f"fault {told!r}: there is no {name!r}; beffroi simulate --list names the faults")
+        count, device = _which(told, which)
+        try:
+            return cls(name, count, device, Moment.parse(start or "0s"), length_us(lasts) if lasts else None)
+        except ValueError as error:
+            raise BadSetting(f"fault {told!r}: {error}; write {HOW}") from None
 
 
-def _seconds(text: str) -> float:
-    number, unit = re.fullmatch(r"(-?[\d.]+)([a-z]*)", text).groups()  # type: ignore[union-attr]  # _SPEC matched
-    return float(number) * UNITS_S[unit or "s"]
+def _which(told: str, which: str | None) -> tuple[int | float, str | None]:
+    """Count or share, and device."""
+    share = re.fullmatch(r"(\d+(?:\.\d+)?)%", which or "")
+    if share and not 0 < float(share[1]) <= 100:
+        raise BadSetting(f"fault {told!r}: the share is over 0 % and at most 100 %")
+    if share:
+        return float(share[1]) / 100, None
+    if which and not which.isdecimal():
+        return 1, which
+    if which and int(which) < 1:
+        raise BadSetting(f"fault {told!r}: the count is at least 1")
+    return int(which or 1), None
 
 
-def plan_faults(orders: Iterable[str], city: City, start_us: int, seed: int) -> list[Fault]:
+def plan_faults(
+    orders: Iterable[str | Order], city: City, start_us: int, seed: int, timezone: str = "Europe/Paris"
+) -> list[Fault]:
     """Choose the devices that fail; each has one fault at most. BadSetting when an order cannot be met."""
     rng = np.random.default_rng([seed, 17])
     planned: list[Fault] = []
-    for order in map(Order.parse, orders):
+    taken: dict[tuple[str, str], set[int]] = {}
+    for order in (Order.parse(order) if isinstance(order, str) else order for order in orders):
         sort = SORTS[order.name]
         places = places_of(city, sort.kind, sort.type)
-        taken = {fault.row for fault in planned if _befalls(fault) == (sort.kind, sort.type)}
-        start = start_us + int(order.start_s * 1e6)
-        end = NEVER_US if order.lasts_s is None else start + int(order.lasts_s * 1e6)
-        for row in _rows(order, places, taken, rng):
+        start = order.start.us(start_us, ZoneInfo(timezone))
+        end = NEVER_US if order.lasts_us is None else start + order.lasts_us
+        rows = _rows(order, places, taken.setdefault((sort.kind, sort.type), set()), rng)
+        taken[sort.kind, sort.type].update(rows)
+        for row in rows:
             commune = city.communes[places.commune[row]].slug
             planned.append(Fault(order.name, sort.kind, row, places.id[row], commune, start, end))
     return sorted(planned, key=lambda fault: (fault.start_us, fault.device))
 
 
-def _befalls(fault: Fault) -> tuple[str, str]:
-    return fault.kind, SORTS[fault.name].type
-
-
 def places_of(city: City, kind: str, type_: str) -> Places:
     """The table of a type of device."""
     fixtures = city.fixtures
-    tables = {
+    tables: Mapping[tuple[str, str], Places] = {
         ("street_lighting", "lamp"): city.lamps,
         ("street_lighting", "feeder"): city.feeders,
         ("street_lighting", "cabinet"): city.cabinets,
         ("water_meter", "meter"): city.meters,
         ("water_meter", "zone"): city.zones,
+        ("fleet_vehicle", "vehicle"): city.vehicles,
         ("traffic_light", "junction"): fixtures.junctions,
         ("traffic_light", "detector"): fixtures.detectors,
         ("energy_meter", "meter"): fixtures.energy,
@@ -145,16 +134,23 @@ def places_of(city: City, kind: str, type_: str) -> Places:
 
 
 def _rows(order: Order, places: Places, taken: set[int], rng: np.random.Generator) -> list[int]:
+    """The devices of an order: those asked for, or some of the free ones, spread over the city."""
+    type_ = SORTS[order.name].type
     if order.device is not None:
         if order.device not in places.id:
-            raise BadSetting(f"fault {order.name}: the city has no {SORTS[order.name].type} {order.device!r}")
-        return [places.id.index(order.device)]
+            raise BadSetting(f"fault {order.name}: the city has no {type_} {order.device!r}")
+        row = places.id.index(order.device)
+        if row in taken:
+            raise BadSetting(f"fault {order.name}: the {type_} {order.device!r} has another fault already")
+        return [row]
     free = np.setdiff1d(np.arange(len(places)), list(taken))
-    if order.count > len(free):
-        raise BadSetting(
-            f"fault {order.name}:{order.count}: the city has only {len(free)} {SORTS[order.name].type}s left for it"
-        )
-    return [int(row) for row in rng.choice(free, order.count, replace=False)]
+    count = round(order.count * len(places)) if isinstance(order.count, float) else order.count
+    if count > len(free) and order.at_most:
+        count = len(free)
+    if count > len(free):
+        raise BadSetting(f"fault {order.name}:{count}: the city has only {len(free)} {type_}s left for it")
+    edges = np.arange(count + 1) * len(free) // max(count, 1)
+    return [int(row) for row in free[rng.integers(edges[:-1], edges[1:])]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +171,12 @@ class Spans:
             start[fault.row], end[fault.row] = fault.start_us, fault.end_us
         return cls(start, end, tuple(fault.row for fault in own))
 
-    def during(self, us: int | NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which devices have the fault at a time, shape (count,)."""
-        return (self.start_us <= us) & (us < self.end_us)
+    def during(self, rows: NDArray[np.integer[Any]], at_us: int | NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Has each of some devices the fault, at one time or each at its own?"""
+        if not self.rows:
+            return np.zeros(len(rows), bool)
+        has: NDArray[np.bool_] = (self.start_us[rows] <= at_us) & (at_us < self.end_us[rows])
+        return has
 
     def begins(self, after_us: int = 0) -> list[tuple[int, int]]:
         """(time, row) of each begin, `after_us` later."""
@@ -188,39 +187,9 @@ class Spans:
         return [(int(self.end_us[row]) + after_us, row) for row in self.rows if self.end_us[row] < NEVER_US]
 
 
-def truth_lines(faults: Sequence[Fault], city: City, since_us: int, until_us: int) -> bytes:
-    """The truth about what began or ended after `since_us` and up to `until_us`, as JSON lines."""
-    lines = []
-    for fault in faults:
-        for action, at in (("start", fault.start_us), ("end", fault.end_us)):
-            if since_us < at <= until_us:
-                lines.append((at, msgspec.json.encode(_truth(fault, action, at, city)) + b"\n"))
-    return b"".join(line for _, line in sorted(lines, key=lambda line: line[0]))
-
-
-def _truth(fault: Fault, action: str, at_us: int, city: City) -> dict[str, object]:
-    sort = SORTS[fault.name]
-    return {
-        "at": to_datetime(at_us).isoformat(),
-        "action": action,
-        "fault": fault.name,
-        "cause": sort.cause,
-        "commune": fault.commune,
-        "kind": fault.kind,
-        "device": fault.device,
-        "expected_code": sort.code,
-        "start": to_datetime(fault.start_us).isoformat(),
-        "end": None if fault.end_us >= NEVER_US else to_datetime(fault.end_us).isoformat(),
-        "silenced": _silenced(fault, city),
-    }
-
-
-def _silenced(fault: Fault, city: City) -> list[str]:
-    """Ids of the other devices that fall silent with it."""
-    if fault.name == "feeder_trip":
-        return [city.lamps.id[row] for row in np.flatnonzero(city.lamp_feeder == fault.row)]
-    if fault.name == "gateway_silent":
-        own = city.feeder_cabinet == fault.row
-        lamps = np.flatnonzero(own[city.lamp_feeder])
-        return [city.feeders.id[row] for row in np.flatnonzero(own)] + [city.lamps.id[row] for row in lamps]
-    return []
+def changes(faults: Sequence[Fault], kind: str, type_: str) -> list[tuple[int, int]]:
+    """(time, row) at which devices of a type speak out of turn, because a fault begins or is over."""
+    own = [
+        fault for fault in faults if (fault.kind, SORTS[fault.name].type) == (kind, type_) and SORTS[fault.name].at_once
+    ]
+    return [(at, fault.row) for fault in own for at in (fault.start_us, fault.end_us) if at < NEVER_US]

@@ -11,17 +11,23 @@ import structlog
 from hub.clock import SECOND_US, Clock, to_datetime
 from hub.errors import BadFile, BadSetting, BrokerUnavailable
 from simulators.city import City, make_city
+from simulators.disturbances import STILL, Disturbances, Rates
 from simulators.energy import Energy
 from simulators.environment import Environment
-from simulators.faults import Fault, plan_faults, truth_lines
-from simulators.hours import Hours
+from simulators.faults import Fault, plan_faults
+from simulators.holidays import Period, read_school_holidays
+from simulators.hours import Days, Hours
 from simulators.lighting import Lighting
 from simulators.night import Schedule
 from simulators.packets import Publish
 from simulators.publisher import Connection, Outbox, connected
+from simulators.scenario import EVERYDAY, Scenario
+from simulators.symptoms import Symptoms
 from simulators.traffic import Traffic
+from simulators.truth import truth_lines
 from simulators.vehicles import Vehicles
 from simulators.water import Water
+from simulators.weather import Spell, Weather
 from simulators.wire import Message
 from simulators.works import Works
 from simulators.zones import Zones
@@ -44,29 +50,42 @@ class Town:
     """Everything in a city that talks, as one: `step` gives what is due since the last step."""
 
     def __init__(
-        self, city: City, start_us: int, *, seed: int, faults: Sequence[Fault] = (), timezone: str = "Europe/Paris"
+        self,
+        city: City,
+        start_us: int,
+        *,
+        seed: int,
+        faults: Sequence[Fault] = (),
+        timezone: str = "Europe/Paris",
+        school: tuple[Period, ...] = (),
+        spells: Sequence[Spell] = (),
+        rates: Rates = STILL,
+        days: Days = "calendar",
     ) -> None:
         today = to_datetime(start_us).date()
         centre = city.communes[0]
         first, last = min(FIRST_NIGHT, today - timedelta(days=400)), today + timedelta(days=1500)
         schedule = Schedule.of(first, last, lat=centre.lat, lon=centre.lon, timezone=timezone)
-        hours = Hours.of(first, last, timezone)
-        water = Water(city, faults, start_us, seed)
+        hours = Hours.of(first, last, timezone, school).with_days(days, start_us)
+        weather = Weather.of(hours, seed, spells)
+        water = Water(city, hours, weather, faults, start_us, seed)
         self._fleets = (
             Lighting(city, schedule, faults, start_us, seed),
             water,
             Zones(city, water, faults, start_us, seed),
-            Vehicles(city, start_us, seed, timezone),
-            Traffic(city, hours, faults, start_us, seed),
-            Energy(city, hours, faults, start_us, seed),
-            Environment(city, hours, faults, start_us, seed),
-            Works(city, hours, faults, start_us, seed),
+            Vehicles(city, weather, faults, start_us, seed),
+            Traffic(city, weather, faults, start_us, seed),
+            Energy(city, weather, faults, start_us, seed),
+            Environment(city, weather, faults, start_us, seed),
+            Works(city, weather, faults, start_us, seed),
         )
+        self._symptoms = Symptoms(faults, city)
+        self._disturbances = Disturbances(rates, seed)
 
     def step(self, now_us: int) -> list[Message]:
         """The messages due since the last step, in order of time."""
-        messages = [message for fleet in self._fleets for message in fleet.step(now_us)]
-        return sorted(messages, key=lambda message: message.due_us)
+        said = (message for fleet in self._fleets for message in fleet.step(now_us))
+        return self._disturbances.passed_on(self._symptoms.shown(said), now_us)
 
 
 async def run(
@@ -74,8 +93,9 @@ async def run(
     clock: Clock,
     *,
     city_dir: Path,
-    seed: int = 1,
+    seed: int | None = None,
     scale: float = 1.0,
+    scenario: Scenario = EVERYDAY,
     faults: Sequence[str] = (),
     truth: Path | None = None,
     timezone: str = "Europe/Paris",
@@ -83,19 +103,32 @@ async def run(
 ) -> None:
     """Publish a city's messages until `stop` is set.
 
-    `faults` are orders such as `feeder_trip:1@120s+30min` (see docs/simulating.md); `truth` is a file that gets one
-    JSON line when a fault begins and one when it ends. BadSetting, BadFile or BrokerUnavailable before anything is
+    `faults` are orders such as `feeder_trip:1@120s+30min` beside those of the scenario (see docs/simulating.md);
+    `seed` replaces the scenario's; `truth` is a file that gets one JSON line when a fault begins and one when it ends.
+    BadSetting, BadFile or BrokerUnavailable before anything is
     sent; later a broker that goes away is waited for and nothing is left out.
     """
     if not 0 < scale <= 1:
         raise BadSetting(f"scale {scale:g}: the share of the city's devices is over 0 and at most 1")
     city = await asyncio.to_thread(make_city, city_dir, scale=scale)
     start_us = clock.now_us()
-    planned = plan_faults(faults, city, start_us, seed)
-    town = Town(city, start_us, seed=seed, faults=planned, timezone=timezone)
+    seed, school = scenario.seed if seed is None else seed, read_school_holidays(city_dir)
+    planned = plan_faults([*faults, *scenario.orders(scale)], city, start_us, seed, timezone)
+    town = Town(
+        city,
+        start_us,
+        seed=seed,
+        faults=planned,
+        timezone=timezone,
+        school=school,
+        spells=scenario.spells(start_us, timezone),
+        rates=scenario.disturbances,
+        days=scenario.days,
+    )
     told = _Truth(truth, planned, city)
     log.info(
         "simulated city",
+        scenario=scenario.name,
         lamps=len(city.lamps),
         meters=len(city.meters),
         vehicles=len(city.vehicles),

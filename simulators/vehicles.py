@@ -1,21 +1,23 @@
-"""Simulated municipal vehicles that drive along the streets of their city. Pure.
+"""Simulated municipal vehicles that drive along the streets of their city, by shift, day and weather. Pure.
 
 State moves on in steps of 10 s of hub time per vehicle, a tenth of the fleet each second, whatever the pace of calls.
 """
 
 import math
+from collections import deque
 from collections.abc import Sequence
-from datetime import datetime
 from enum import IntEnum
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hub.clock import SECOND_US, to_datetime
-from simulators.city import City
+from simulators.city import SERVICES, City
+from simulators.faults import Fault, changes
+from simulators.night import HOUR_US
 from simulators.streets import Network
-from simulators.wire import Message, encode, topic
+from simulators.weather import Weather
+from simulators.wire import Message, encode, noise, topic
 
 KIND = "fleet_vehicle"
 TICK_S = 10
@@ -37,14 +39,20 @@ class Mode(IntEnum):
 LASTS_S = {Mode.PARKED: (300, 2400), Mode.IDLING: (20, 180), Mode.MOVING: (120, 900)}
 SHIFTS_H = (((6.0, 8.5), (8.0, 10.0), 0.70), ((12.5, 14.0), (7.0, 8.5), 0.15), ((20.0, 22.0), (7.0, 8.0), 0.10))
 """Begin between, length between, share of the vehicles; the rest stay in the depot."""
+REST_DAY_SHARE = 0.25
+"""Of the shifts, those that are also worked at week-ends and on public holidays."""
+WINTER_SERVICES = ("Propreté", "Voirie", "Espaces verts")
+SALTED_CM, SLOW_CM = 0.5, 8.0
+"""Snow at which the winter service is out, day and night; and at which everybody drives at 60 % of the usual speed."""
 
 
 class Vehicles:
     """The vehicles of a city from `start_us` on; `step` gives what is due since the last step."""
 
-    def __init__(self, city: City, start_us: int, seed: int, timezone: str) -> None:
+    def __init__(self, city: City, weather: Weather, faults: Sequence[Fault], start_us: int, seed: int) -> None:
         count = len(city.vehicles)
-        self._city, self._zone = city, ZoneInfo(timezone)
+        self._city, self._weather, self._hours = city, weather, weather.hours
+        self._changes = deque(sorted(told for told in changes(faults, KIND, "vehicle") if told[0] > start_us))
         self._topic = [
             topic(city.communes[c].slug, KIND, id_)
             for c, id_ in zip(city.vehicles.commune, city.vehicles.id, strict=True)
@@ -60,13 +68,18 @@ class Vehicles:
         self._kmh = np.zeros(count)
         self._odometer_m = rng.uniform(5_000_000, 160_000_000, count)
         self._shift_h = _shifts(count, rng)
-        self._mode = np.where(self._on_shift(self._second), Mode.MOVING, Mode.OFF_DUTY)
+        numbers = np.arange(count)
+        self._works_always = noise(seed, numbers, 32) < 2 * REST_DAY_SHARE - 1
+        self._salts = np.isin(numbers % len(SERVICES), [SERVICES.index(name) for name in WINTER_SERVICES])
+        self._mode = np.where(self._on_shift(self._second, numbers), Mode.MOVING, Mode.OFF_DUTY)
         self._until_s = self._second + rng.integers(30, 600, count)
 
     def step(self, now_us: int) -> list[Message]:
         """The messages due since the last step, in order of time."""
         messages: list[Message] = []
         while self._second * SECOND_US <= now_us:
+            while self._changes and self._changes[0][0] <= self._second * SECOND_US:
+                messages.append(self._out_of_turn(*self._changes.popleft()))
             messages += self._tick(self._second)
             self._second += 1
         self._now_us = now_us
@@ -79,7 +92,7 @@ class Vehicles:
             return []
         events = self._change_modes(second, rows)
         moving = rows[self._mode[rows] == Mode.MOVING]
-        self._drive(moving)
+        self._drive(moving, 1 - 0.4 * min(1, self._snow_cm(second) / SLOW_CM))
         self._kmh[rows[self._mode[rows] != Mode.MOVING]] = 0.0
         every = np.select(
             [self._mode[rows] == Mode.MOVING, self._mode[rows] == Mode.IDLING], [1, IDLE_EVERY], PARKED_EVERY
@@ -89,16 +102,23 @@ class Vehicles:
         said = rows[speaks]
         return self._readings(second, said, events) if len(said) else []
 
-    def _on_shift(self, second: int) -> NDArray[np.bool_]:
-        moment: datetime = to_datetime(second * SECOND_US).astimezone(self._zone)
-        hour = moment.hour + moment.minute / 60
-        begin, length = self._shift_h
-        return (hour - begin) % 24 < length
+    def _on_shift(self, second: int, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whose shift it is: the day on which a shift began decides, and snow calls the winter service."""
+        at = np.full(len(rows), second * SECOND_US)
+        begin, length = (column[rows] for column in self._shift_h)
+        since_h = (self._hours.hour(at) - begin) % 24
+        began = (at - since_h * HOUR_US).astype(np.int64)
+        works = (since_h < length) & (self._works_always[rows] | ~self._hours.is_rest(began))
+        return works | (self._salts[rows] & (self._snow_cm(second) > SALTED_CM))
+
+    def _snow_cm(self, second: int) -> float:
+        row = self._hours.row(np.array(second * SECOND_US))
+        return float(self._weather.snow_cm[row])
 
     def _change_modes(self, second: int, rows: NDArray[np.int64]) -> dict[int, str | None]:
         """Rows whose mode changes now, with the event that goes with it."""
         changed: dict[int, str | None] = {}
-        mode, on_shift = self._mode[rows], self._on_shift(second)[rows]
+        mode, on_shift = self._mode[rows], self._on_shift(second, rows)
         over = second >= self._until_s[rows]
         for row, old, works, is_over in zip(
             rows.tolist(), mode.tolist(), on_shift.tolist(), over.tolist(), strict=True
@@ -117,12 +137,12 @@ class Vehicles:
         if mode in LASTS_S:
             self._until_s[row] = second + int(self._rng.integers(*LASTS_S[mode]))
 
-    def _drive(self, rows: NDArray[np.int64]) -> None:
+    def _drive(self, rows: NDArray[np.int64], pace: float) -> None:
         if not len(rows):
             return
         roads = self._roads
         usual = roads.kmh[self._edge[rows]]
-        wish = usual * self._rng.normal(1.0, 0.18, len(rows)).clip(0.3, 1.35)
+        wish = pace * usual * self._rng.normal(1.0, 0.18, len(rows)).clip(0.3, 1.35)
         self._kmh[rows] = (0.5 * self._kmh[rows] + 0.5 * wish).clip(4.0, 88.0)
         metres = self._kmh[rows] / 3.6 * TICK_S
         self._odometer_m[rows] += metres
@@ -138,6 +158,13 @@ class Vehicles:
             edge, forward = self._roads.onward(edge, forward, float(self._rng.random()))
         self._edge[row], self._forward[row], self._along_m[row] = edge, forward, along
 
+    def _out_of_turn(self, at: int, row: int) -> Message:
+        """What a vehicle says when a fault begins or is over; its chance disturbs no other's."""
+        kept, self._rng = self._rng, np.random.default_rng([at, row])
+        (said,) = self._readings(at // SECOND_US, np.array([row]), {})
+        self._rng = kept
+        return Message(at, said.topic, said.payload)
+
     def _readings(self, second: int, rows: NDArray[np.int64], events: dict[int, str | None]) -> list[Message]:
         roads, edge, forward = self._roads, self._edge[rows], self._forward[rows]
         a = np.where(forward[:, None], roads.begin[edge], roads.end[edge])
@@ -148,6 +175,7 @@ class Vehicles:
         course = np.degrees(np.arctan2(b[:, 0] - a[:, 0], b[:, 1] - a[:, 1])) % 360
         hdop = self._rng.uniform(0.7, 1.6, len(rows))
         ts = to_datetime(second * SECOND_US).isoformat().replace("+00:00", "Z")
+        snow_cm = self._snow_cm(second)
         messages = []
         for i, row in enumerate(rows.tolist()):
             mode = int(self._mode[row])
@@ -163,6 +191,8 @@ class Vehicles:
                 "ignition": mode >= Mode.IDLING,
                 "on_duty": mode != Mode.OFF_DUTY,
             }
+            if self._salts[row] and mode == Mode.MOVING and snow_cm > SALTED_CM:
+                reading["pto"] = True
             if event := events.get(row):
                 reading["event"] = event
             messages.append(Message(second * SECOND_US, self._topic[row], encode(reading)))

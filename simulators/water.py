@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 
 from hub.clock import SECOND_US
 from simulators.city import City
-from simulators.faults import Fault, Spans
+from simulators.faults import Fault, Spans, changes
+from simulators.hours import Hours
 from simulators.night import HOUR_US
+from simulators.weather import Weather
 from simulators.wire import HELLO_S, Message, Reading, due, encode, mixed, noise, once, phases, topic
 
 KIND = "water_meter"
@@ -18,7 +20,7 @@ INDEXES = REPORT_S // 3600
 FLUSH_S = 1800
 """A gateway passes on what it heard every half hour."""
 HOUSEHOLD_M3_DAY = 0.33
-LEAK_M3H = 0.020
+LEAK_M3H = 0.010
 LEAK_TOLD_AFTER_US = 24 * HOUR_US
 BURST_SHARE_OF_Q3 = 0.6
 """Three times what makes a meter raise its flag (20 % of Q3 during 30 min; Kamstrup flowIQ 3100)."""
@@ -31,7 +33,11 @@ MONDAY_H = 4 * 24
 DRAW = np.array(
     [0.2, 0.1, 0.05, 0.05, 0.1, 0.5, 2, 5, 5, 3.5, 3, 3, 4, 3.5, 2.5, 2, 2, 3, 5, 6, 4.5, 3, 1.5, 0.6], dtype=np.float64
 )
-"""How often a household draws water, by hour of the day in winter time; a counter must not jump with the clocks."""
+"""How often a household draws water, by hour of the day."""
+THIRST, AWAY = 0.10, 0.12
+"""How much more is drawn in summer than in spring, and how much less in a week of school holidays."""
+PITS_EACH, PIT_C = 200, 2.5
+"""One meter in so many lies in a pit that is so much colder than the others."""
 
 
 class MeterReading(Reading, gc=False, omit_defaults=True, kw_only=True):
@@ -39,6 +45,8 @@ class MeterReading(Reading, gc=False, omit_defaults=True, kw_only=True):
     flow_m3h: float
     leak: bool
     burst: bool
+    water_temp_c: float | None = None
+    """Only with the newest index of a message."""
 
 
 class Water:
@@ -47,8 +55,10 @@ class Water:
     A total is a function of time: habits repeat by the week, so that a simulator that starts again goes on counting.
     """
 
-    def __init__(self, city: City, faults: Sequence[Fault], start_us: int, seed: int) -> None:
-        self._city, self._now_us = city, start_us
+    def __init__(
+        self, city: City, hours: Hours, weather: Weather, faults: Sequence[Fault], start_us: int, seed: int
+    ) -> None:
+        self._city, self._hours, self._weather, self._now_us = city, hours, weather, start_us
         meters, gateways = len(city.meters), len(city.gateway_id)
         self._slug = [city.communes[c].slug for c in city.gateway_commune]
         self._first_meter = np.searchsorted(city.meter_gateway, np.arange(gateways + 1))
@@ -57,8 +67,13 @@ class Water:
         self._week_m3 = 7 * size * (1.0 + 0.8 * noise(seed, np.arange(meters), 3))
         self._begin_m3 = 40.0 * (1 + noise(seed, np.arange(meters), 4))
         self._until = _cumulative_habits(seed)
+        self._season, self._season_until = _seasons(hours)
+        self._pit_c = np.where(np.arange(meters) % PITS_EACH == 0, PIT_C, 0.0)
         self._leak = Spans.of(faults, "leak", meters)
         self._burst = Spans.of(faults, "burst", meters)
+        self._blocked = Spans.of(faults, "meter_blocked", meters)
+        self._replaced = Spans.of(faults, "counter_reset", meters)
+        self._changes = changes(faults, KIND, "meter")
         self._report_phase = phases(seed + 5, meters, REPORT_S) * SECOND_US
         self._flush_phase = phases(seed + 6, gateways, FLUSH_S)
         hello = start_us + phases(seed + 7, gateways, HELLO_S) * SECOND_US + 1
@@ -70,7 +85,7 @@ class Water:
         messages = [
             *(self._greet(at, row) for at, row in once(since, now_us, self._hello)),
             *(self._batch(at, row) for at, row in due(since, now_us, FLUSH_S, self._flush_phase)),
-            *(self._alarm(at, row) for at, row in once(since, now_us, self._burst.begins() + self._burst.ends())),
+            *(self._alarm(at, row) for at, row in once(since, now_us, self._changes)),
             *(
                 self._alarm(at, row, "leak_start")
                 for at, row in once(since, now_us, self._leak.begins(LEAK_TOLD_AFTER_US))
@@ -79,18 +94,39 @@ class Water:
         ]
         return sorted((m for m in messages if m is not None), key=lambda message: message.due_us)
 
+    def drawn_m3(self, rows: NDArray[np.int64], at_us: NDArray[np.int64] | int) -> NDArray[np.float64]:
+        """What has flowed through some meters until a time (or one time each)."""
+        at_us = np.asarray(at_us)
+        total = self._habits_m3(rows, at_us)
+        for spans, flow in ((self._leak, LEAK_M3H), (self._burst, BURST_SHARE_OF_Q3 * self._city.meter_q3_m3h[rows])):
+            if spans.rows:
+                start, end = spans.start_us[rows], spans.end_us[rows]
+                total += flow * (np.clip(at_us, start, end) - start) / HOUR_US
+        return total
+
     def totals_m3(self, rows: NDArray[np.int64], at_us: NDArray[np.int64] | int) -> NDArray[np.float64]:
         """Index of some meters at a time (or one time each), to the litre."""
-        weeks, part = np.divmod(np.asarray(at_us) / HOUR_US - MONDAY_H, WEEK_H)
+        at_us, total = np.broadcast_to(at_us, len(rows)), self.drawn_m3(rows, at_us)
+        blocked = np.flatnonzero(self._blocked.start_us[rows] <= at_us)
+        if len(blocked):
+            own = rows[blocked]
+            until_us = np.minimum(at_us[blocked], self._blocked.end_us[own])
+            total[blocked] -= self.drawn_m3(own, until_us) - self.drawn_m3(own, self._blocked.start_us[own])
+        replaced = self._replaced.start_us[rows] <= at_us
+        if replaced.any():
+            total[replaced] -= self.drawn_m3(rows[replaced], self._replaced.start_us[rows[replaced]])
+        return np.floor(total * 1000) / 1000
+
+    def _habits_m3(self, rows: NDArray[np.int64], at_us: NDArray[np.int64]) -> NDArray[np.float64]:
+        """By the clocks on the wall, without faults."""
+        weeks, part = np.divmod(self._hours.local_us(at_us) / HOUR_US - MONDAY_H, WEEK_H)
         hour = part.astype(np.int64)
+        week = np.clip(weeks.astype(np.int64) - FITTED_WEEK, 0, len(self._season) - 1)
         habit = self._until[self._habit[rows]]
         pick = np.arange(len(rows)), np.broadcast_to(hour, len(rows))
         share = habit[pick] + (part - hour) * (habit[pick[0], pick[1] + 1] - habit[pick])
-        total = self._begin_m3[rows] + self._week_m3[rows] * (weeks - FITTED_WEEK + share)
-        for spans, flow in ((self._leak, LEAK_M3H), (self._burst, BURST_SHARE_OF_Q3 * self._city.meter_q3_m3h[rows])):
-            start, end = spans.start_us[rows], spans.end_us[rows]
-            total += flow * (np.clip(at_us, start, end) - start) / HOUR_US
-        return np.floor(total * 1000) / 1000
+        drawn: NDArray[np.float64] = self._week_m3[rows] * (self._season_until[week] + self._season[week] * share)
+        return self._begin_m3[rows] + drawn
 
     def _greet(self, at: int, gateway: int) -> Message | None:
         """The last full hour of every meter, so that a map fills at once."""
@@ -123,21 +159,33 @@ class Water:
         """Readings of meters, each at a time of its own; flow is the mean of the hour before."""
         total = self.totals_m3(rows, at_us)
         bursting = (self._burst.start_us[rows] <= at_us) & (at_us < self._burst.end_us[rows])
-        flow = total - self.totals_m3(rows, at_us - HOUR_US)
+        flow = np.maximum(0, total - self.totals_m3(rows, at_us - HOUR_US))
         flow = np.where(bursting, np.maximum(flow, BURST_SHARE_OF_Q3 * self._city.meter_q3_m3h[rows]), flow)
         leaking = (self._leak.start_us[rows] + LEAK_TOLD_AFTER_US <= at_us) & (
             at_us < self._leak.end_us[rows] + HOUR_US
         )
         ids = self._city.meters.id
+        is_newest = np.append(rows[1:] != rows[:-1], True)
+        water_c = self._weather.at(self._weather.ground_c, at_us) - self._pit_c[rows]
         return [
-            MeterReading(ts=ts, id=ids[row], total_m3=m3, flow_m3h=m3h, leak=leak, burst=burst)
-            for ts, row, m3, m3h, leak, burst in zip(
+            MeterReading(
+                ts=ts,
+                id=ids[row],
+                total_m3=m3,
+                flow_m3h=m3h,
+                leak=leak,
+                burst=burst,
+                water_temp_c=celsius if newest else None,
+            )
+            for ts, row, m3, m3h, leak, burst, celsius, newest in zip(
                 (at_us // 1000).tolist(),
                 rows.tolist(),
                 total.round(3).tolist(),
                 flow.round(3).tolist(),
                 leaking.tolist(),
                 bursting.tolist(),
+                water_c.round(1).tolist(),
+                is_newest.tolist(),
                 strict=True,
             )
         ]
@@ -151,3 +199,13 @@ def _cumulative_habits(seed: int) -> NDArray[np.float64]:
     water = np.where(drawn, often * rng.gamma(1.5, size=(PROFILES, WEEK_H)), 0.0)
     until = np.cumsum(water, axis=1) / water.sum(axis=1, keepdims=True)
     return np.concatenate([np.zeros((PROFILES, 1)), until], axis=1)
+
+
+def _seasons(hours: Hours) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How much is drawn in each week since the meters were fitted, against a usual one; and the sum until each."""
+    weeks = np.arange(FITTED_WEEK, (hours.first_h + len(hours.clock_h)) // WEEK_H)
+    thursday_us = ((weeks * WEEK_H + MONDAY_H + 3 * 24) * HOUR_US).astype(np.int64)
+    known = thursday_us >= hours.first_h * HOUR_US
+    factor = 1 - THIRST * hours.winter(thursday_us) - AWAY * hours.is_school_out(thursday_us)
+    factor = np.where(known, factor, 1.0)
+    return factor, np.concatenate([[0.0], np.cumsum(factor)[:-1]])

@@ -6,10 +6,10 @@ import numpy as np
 
 from hub.clock import SECOND_US
 from simulators.city import City
-from simulators.faults import Fault, Spans
-from simulators.ground import Ints
-from simulators.hours import Floats, Hours, Times, jitter
+from simulators.faults import Fault, Spans, changes
+from simulators.hours import Floats, Times, jitter
 from simulators.night import DAY_US, HOUR_US
+from simulators.weather import Weather
 from simulators.wire import HELLO_S, Message, Reading, due, encode, noise, once, phases, topic
 
 KIND = "road_works"
@@ -17,7 +17,7 @@ SITE_S, BARRIER_S, LIGHT_S = 900, 3600, 300
 IDLE_EVERY = 4
 """While nobody works a site speaks at every fourth of its occasions: once an hour."""
 FROM_H, UNTIL_H = 7, 17
-"""Hours of work, Monday to Friday."""
+"""Hours of work, Monday to Friday but for public holidays; heavy rain, storm, frost and snow send people home."""
 COLOUR_S = 45
 
 
@@ -51,21 +51,24 @@ class Works:
     When the works of a site are over, the next begin in the same place.
     """
 
-    def __init__(self, city: City, hours: Hours, faults: Sequence[Fault], start_us: int, seed: int) -> None:
+    def __init__(self, city: City, weather: Weather, faults: Sequence[Fault], start_us: int, seed: int) -> None:
         fixtures = city.fixtures
-        sites = len(fixtures.sites)
-        self._fixtures, self._hours, self._seed, self._now_us = fixtures, hours, seed, start_us
+        sites, hours = len(fixtures.sites), weather.hours
+        self._fixtures, self._weather, self._hours = fixtures, weather, hours
+        self._seed, self._now_us = seed, start_us
         self._slug = [city.communes[c].slug for c in fixtures.sites.commune.tolist()]
         self._lasts_us = ((40 + 30 * noise(seed, np.arange(sites), 1)) * DAY_US).astype(np.int64)
         self._lanes = (noise(seed, np.arange(sites), 2) > 0).astype(np.int64) + 1
-        works = (hours.weekday < 5) & (hours.clock_h >= FROM_H) & (hours.clock_h < UNTIL_H)
-        self._works = works
+        works = ~hours.rests & (hours.clock_h >= FROM_H) & (hours.clock_h < UNTIL_H)
+        is_foul = (weather.rain_mm > 1.5) | (weather.wind_kmh > 50) | (weather.snow_cm > 1) | (weather.temp_c < -5)
+        self._works = works = works & ~is_foul
         self._worked = np.maximum.accumulate(np.where(works, np.arange(len(works)), -1))
         self._first_barrier = np.searchsorted(fixtures.barrier_site, np.arange(sites + 1))
         self._first_light = np.searchsorted(fixtures.light_site, np.arange(sites + 1))
         self._overrun = Spans.of(faults, "site_overrun", sites)
         self._down = Spans.of(faults, "barrier_down", len(fixtures.barriers))
         self._out = Spans.of(faults, "temporary_light_out", len(fixtures.lights))
+        self._changes = {type_: changes(faults, KIND, type_) for type_ in ("site", "barrier", "temporary_light")}
         self._phase = {period: phases(seed + period, sites, period) for period in (SITE_S, BARRIER_S, LIGHT_S)}
         hello = start_us + phases(seed + 81, sites, HELLO_S) * SECOND_US + 1
         self._hello = [(int(at), row) for row, at in enumerate(hello)]
@@ -75,20 +78,16 @@ class Works:
         since, self._now_us = self._now_us, now_us
         hello = once(since, now_us, self._hello)
         turns = [(at, row) for at, row in due(since, now_us, SITE_S, self._phase[SITE_S]) if self._has_news(at, row)]
-        overruns = once(since, now_us, self._overrun.begins() + self._overrun.ends())
         lights = [*due(since, now_us, LIGHT_S, self._phase[LIGHT_S]), *hello]
-        lights += once(since, now_us, self._at_site(self._out, self._fixtures.light_site))
+        light_site = self._fixtures.light_site
+        lights += [(at, int(light_site[row])) for at, row in once(since, now_us, self._changes["temporary_light"])]
         messages = [
-            *self._sites([*hello, *turns, *overruns]),
+            *self._sites([*hello, *turns, *once(since, now_us, self._changes["site"])]),
             *(self._barriers(at, row) for at, row in [*due(since, now_us, BARRIER_S, self._phase[BARRIER_S]), *hello]),
-            *(self._barrier(at, row, "barrier_fell") for at, row in once(since, now_us, self._down.begins())),
-            *(self._barrier(at, row, "barrier_raised") for at, row in once(since, now_us, self._down.ends())),
+            *(self._barrier(at, row) for at, row in once(since, now_us, self._changes["barrier"])),
             *(self._lights(at, row) for at, row in lights if self._first_light[row] < self._first_light[row + 1]),
         ]
         return sorted(messages, key=lambda message: message.due_us)
-
-    def _at_site(self, spans: Spans, site: Ints) -> list[tuple[int, int]]:
-        return [(at, int(site[row])) for at, row in spans.begins() + spans.ends()]
 
     def _has_news(self, at: int, site: int) -> bool:
         """At work, just gone home, or its hourly turn."""
@@ -101,7 +100,7 @@ class Works:
         at, row = np.array(occasions, dtype=np.int64).T
         hour = self._hours.row(at)
         active = self._works[hour]
-        over = (self._overrun.start_us[row] <= at) & (at < self._overrun.end_us[row])
+        over = self._overrun.during(row, at)
         left_us = self._lasts_us[row] - (at + row * 5 * DAY_US) % self._lasts_us[row]
         left_h = np.where(over, (self._overrun.start_us[row] - at) / HOUR_US - 1, left_us / HOUR_US)
         idle_h = np.where(active, 0, hour - self._worked[hour] - 1 + at % HOUR_US / HOUR_US)
@@ -134,19 +133,20 @@ class Works:
         readings = self._barrier_readings(at, rows)
         return Message(at, topic(self._slug[site], KIND, self._fixtures.sites.id[site], "batch"), encode(readings))
 
-    def _barrier(self, at: int, row: int, event: str) -> Message:
+    def _barrier(self, at: int, row: int) -> Message:
         """A barrier that does not wait for its turn."""
         (reading,) = self._barrier_readings(at, np.array([row]))
-        reading.id, reading.event = None, event
+        reading.id = None
         site = int(self._fixtures.barrier_site[row])
         return Message(at, topic(self._slug[site], KIND, self._fixtures.barriers.id[row]), encode(reading))
 
     def _barrier_readings(self, at: int, rows: Times) -> list[BarrierReading]:
         times = np.full(len(rows), at)
-        down = self._down.during(at)[rows]
+        down = self._down.during(rows, at)
         wobble = jitter(self._seed + 1, rows, times)
+        gust = np.maximum(0, self._weather.at(self._weather.wind_kmh, times) - 30) / 10
         columns = (
-            np.where(down, 87.0, 3 + 2 * wobble).round(1),
+            np.where(down, 87.0, 3 + (2 + gust) * np.abs(wobble)).round(1),
             np.where(down, 1.4, 0.5 + 0.4 * wobble).round(1),
             _battery_pct(rows, at, days=40),
         )
@@ -168,7 +168,7 @@ class Works:
                 battery_pct=battery,
             )
             for row, is_out, battery in zip(
-                rows.tolist(), self._out.during(at)[rows].tolist(), _battery_pct(rows, at, days=6).tolist(), strict=True
+                rows.tolist(), self._out.during(rows, at).tolist(), _battery_pct(rows, at, days=6).tolist(), strict=True
             )
         ]
         return Message(at, topic(self._slug[site], KIND, self._fixtures.sites.id[site], "batch"), encode(readings))

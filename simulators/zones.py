@@ -6,7 +6,7 @@ import numpy as np
 
 from hub.clock import SECOND_US
 from simulators.city import City
-from simulators.faults import Fault, Spans
+from simulators.faults import Fault, Spans, changes
 from simulators.hours import jitter
 from simulators.night import HOUR_US
 from simulators.water import KIND, Water
@@ -43,6 +43,7 @@ class Zones:
         self._slug = [city.communes[c].slug for c in city.zones.commune.tolist()]
         self._first_meter = np.searchsorted(city.meter_zone, np.arange(zones + 1))
         self._burst = Spans.of(faults, "main_burst", zones)
+        self._changes = changes(faults, KIND, "zone")
         self._phase = phases(seed + 91, zones, SAMPLE_S)
         hello = start_us + phases(seed + 92, zones, HELLO_S) * SECOND_US + 1
         self._hello = [(int(at), row) for row, at in enumerate(hello)]
@@ -50,17 +51,16 @@ class Zones:
     def step(self, now_us: int) -> list[Message]:
         """The messages due since the last step, in order of time."""
         since, self._now_us = self._now_us, now_us
-        changed = self._burst.begins() + self._burst.ends()
         occasions = [
             *due(since, now_us, SAMPLE_S, self._phase),
             *once(since, now_us, self._hello),
-            *once(since, now_us, changed),
+            *once(since, now_us, self._changes),
         ]
         return [self._say(at, zone) for at, zone in sorted(occasions)]
 
     def _say(self, at: int, zone: int) -> Message:
         meters = np.arange(self._first_meter[zone], self._first_meter[zone + 1])
-        before, now = (float(self._water.totals_m3(meters, us).sum()) for us in (at - SAMPLE_S * SECOND_US, at))
+        before, now = (float(self._water.drawn_m3(meters, us).sum()) for us in (at - SAMPLE_S * SECOND_US, at))
         lost_m3h = LOSS_M3H_PER_METER * len(meters)
         is_burst = bool(self._burst.start_us[zone] <= at < self._burst.end_us[zone])
         start, end = int(self._burst.start_us[zone]), int(self._burst.end_us[zone])

@@ -1,33 +1,42 @@
 """Faults: orders are read, devices chosen, and the truth about them told once."""
 
 import json
+from datetime import time
+from itertools import pairwise
 
 import pytest
 
 from devices.kind import kinds
 from hub.errors import BadSetting
 from simulators.city import City
-from simulators.faults import DEMO_FAULTS, NEVER_US, SORTS, Order, plan_faults, truth_lines
+from simulators.fault_table import SORTS
+from simulators.faults import DEMO_FAULTS, NEVER_US, Order, plan_faults
+from simulators.moments import Moment
+from simulators.truth import truth_lines
 
 START = 1_795_460_400_000_000
+S = 1_000_000
 
 
 def test_an_order_with_everything() -> None:
-    assert Order.parse("feeder_trip:2@120s+30min") == Order("feeder_trip", 2, None, 120, 1800)
+    assert Order.parse("feeder_trip:2@120s+30min") == Order("feeder_trip", 2, None, Moment(120 * S), 1800 * S)
 
 
 def test_defaults_and_units() -> None:
-    assert Order.parse("leak") == Order("leak", 1, None, 0, None)
-    assert Order.parse("leak@-1.5h") == Order("leak", 1, None, -5400, None)
-    assert Order.parse("burst@45") == Order("burst", 1, None, 45, None)
+    assert Order.parse("leak") == Order("leak")
+    assert Order.parse("leak@-1.5h") == Order("leak", start=Moment(-5400 * S))
+    assert Order.parse("burst@45") == Order("burst", start=Moment(45 * S))
+    assert Order.parse("lamp_out:0.8%@22:40") == Order("lamp_out", 0.008, start=Moment(0, time(22, 40)))
     assert Order.parse("lamp_out:L-DIJ-A001-D1-001@5min+1d").device == "L-DIJ-A001-D1-001"
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("flood", "there is no 'flood'; the faults are lamp_out, feeder_trip"),
+        ("flood", "there is no 'flood'; beffroi simulate --list names"),
         ("leak:0", "at least 1"),
+        ("leak:0%", "over 0 %"),
+        ("leak@25:10", "no such time of the day"),
         ("leak@soon", "write NAME"),
         ("leak@5s+", "write NAME"),
         ("leak@5weeks", "write NAME"),
@@ -76,8 +85,33 @@ def test_an_endless_fault_tells_no_end(small_city: City) -> None:
     assert [json.loads(line)["end"] for line in told] == [None]
 
 
-def test_every_fault_expects_a_rule_that_its_device_has() -> None:
-    for sort in SORTS.values():
-        if sort.code is not None:
-            assert kinds()[sort.kind].rule(sort.code).type == sort.type
-    assert [name for name, sort in SORTS.items() if sort.code is None] == ["sensor_flatline"]
+@pytest.mark.parametrize("name", SORTS)
+def test_every_fault_expects_a_rule_that_its_device_has_or_says_why_none(name: str) -> None:
+    sort = SORTS[name]
+    if sort.code is None:
+        assert sort.why_unseen
+    else:
+        assert kinds()[sort.kind].rule(sort.code).type == sort.type
+        assert not sort.why_unseen
+
+
+@pytest.mark.parametrize("name", SORTS)
+def test_every_fault_changes_fields_and_tells_events_that_its_device_has(name: str) -> None:
+    sort = SORTS[name]
+    kind = kinds()[sort.kind]
+    for field in sort.sets:
+        types = next(f.types for f in kind.fields if f.name == field)
+        assert not types or sort.type in types
+    assert {sort.event, sort.ended} - {None} <= {event.code for event in kind.events}
+
+
+def test_a_share_is_of_the_whole_and_spread_over_the_city(whole_city: City) -> None:
+    faults = plan_faults(["lamp_out:1%"], whole_city, START, 1)
+    assert len(faults) == 340
+    rows = sorted(fault.row for fault in faults)
+    assert max(b - a for a, b in pairwise(rows)) < 200
+
+
+def test_a_device_that_is_asked_for_twice_is_refused(small_city: City) -> None:
+    with pytest.raises(BadSetting, match="has another fault already"):
+        plan_faults(["leak:W-DIJ-00007", "burst:W-DIJ-00007"], small_city, START, 1)

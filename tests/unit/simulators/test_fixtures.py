@@ -13,7 +13,8 @@ from devices.kind import kinds
 from hub.clock import to_us
 from rules.board import is_known
 from simulators.city import City
-from simulators.faults import SORTS, plan_faults
+from simulators.fault_table import SORTS
+from simulators.faults import plan_faults
 from simulators.fixtures import Sensing
 from simulators.simulate import Town
 

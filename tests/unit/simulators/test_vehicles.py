@@ -1,7 +1,7 @@
 """Simulated vehicles: on the streets, at believable speeds, with breaks and shifts."""
 
 import json
-from datetime import datetime
+from datetime import date, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -10,7 +10,9 @@ import pytest
 
 from hub.clock import to_us
 from simulators.city import City
+from simulators.hours import Hours
 from simulators.vehicles import Vehicles
+from simulators.weather import Spell, Weather
 
 MORNING = to_us(datetime.fromisoformat("2026-11-23T08:30:00+00:00"))
 NIGHT = to_us(datetime.fromisoformat("2026-11-24T01:30:00+00:00"))
@@ -18,9 +20,13 @@ HOUR_US = 3_600_000_000
 Tracks = dict[str, list[dict[str, Any]]]
 
 
-def drive(city: City, start_us: int, hours: float) -> Tracks:
+def weather(*spells: Spell) -> Weather:
+    return Weather.of(Hours.of(date(2026, 1, 1), date(2028, 1, 1), "Europe/Paris"), 1, spells)
+
+
+def drive(city: City, start_us: int, hours: float, sky: Weather | None = None) -> Tracks:
     tracks: Tracks = {}
-    for message in Vehicles(city, start_us, 1, "Europe/Paris").step(start_us + int(hours * HOUR_US)):
+    for message in Vehicles(city, sky or weather(), (), start_us, 1).step(start_us + int(hours * HOUR_US)):
         tracks.setdefault(message.topic.split("/")[3], []).append(json.loads(message.payload))
     return tracks
 
@@ -85,3 +91,29 @@ def test_a_shift_begins_and_ends_with_an_event(whole_city: City) -> None:
     for track in evening.values():
         for one, other in pairwise(track):
             assert (other.get("event") is not None) == (one["on_duty"] != other["on_duty"])
+
+
+def at_work(tracks: Tracks) -> set[str]:
+    return {id_ for id_, track in tracks.items() if any(r["on_duty"] for r in track)}
+
+
+def test_few_work_on_sundays_and_public_holidays(whole_city: City, morning: Tracks) -> None:
+    sunday = to_us(datetime.fromisoformat("2026-11-22T08:30:00+00:00"))
+    armistice = to_us(datetime.fromisoformat("2026-11-11T08:30:00+00:00"))
+    usual = len(at_work(morning))
+    for start_us in (sunday, armistice):
+        assert 0.1 * usual < len(at_work(drive(whole_city, start_us, 0.1))) < 0.45 * usual
+
+
+def test_snow_calls_the_whole_winter_service_and_slows_everybody(whole_city: City, morning: Tracks) -> None:
+    snow = weather(Spell("snow", MORNING - 24 * HOUR_US, MORNING + 6 * HOUR_US))
+    tracks = drive(whole_city, MORNING, 0.3, snow)
+    salting = {id_ for id_, track in tracks.items() if any("pto" in r for r in track)}
+    winter = {f"V-{number:03}" for number in range(1, 206) if (number - 1) % 8 in (1, 2, 3)}
+    assert winter <= at_work(tracks)
+    assert salting <= winter and len(salting) > 0.9 * len(winter)
+    means = [
+        np.mean([r["speed_kmh"] for track in some.values() for r in track if r["speed_kmh"] > 3])
+        for some in (morning, tracks)
+    ]
+    assert means[1] < 0.75 * means[0]
