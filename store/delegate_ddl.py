@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from psycopg import sql
 
 from devices.kind import Field, Kind, Storage
-from store.rollup_ddl import AREA_HOURS, AREA_QUARTERS, HOURS, QUARTERS, column
+from store.rollup_ddl import AREA_HOURS, AREA_QUARTERS, HOURS, QUARTERS, area_figures, column
 from store.sql import statements
 
 POSITION = frozenset({"lat", "lon", "course_deg"})
@@ -38,11 +38,19 @@ def contract_ddl(kind: Kind, types: Mapping[Storage, sql.SQL]) -> list[sql.Compo
         "area_hours": sql.Identifier("public", AREA_HOURS.name(kind)),
         "area_quarters_view": sql.Identifier("delegate", AREA_QUARTERS.name(kind)),
         "area_hours_view": sql.Identifier("delegate", AREA_HOURS.name(kind)),
+        "area_columns": _listed(sql.Identifier("a", name) for name in _area_columns(kind)),
         "quarters": sql.Identifier("public", QUARTERS.name(kind)),
         "hours": sql.Identifier("public", HOURS.name(kind)),
     }
     templates = statements("delegate_ddl")
     return [sql.SQL(template).format(**parts) for template in templates.values()]
+
+
+def _area_columns(kind: Kind) -> list[str]:
+    """What a contract sees of a commune's figures: not where vehicles went together, which may be one alone."""
+    shown = [field for field in kind.fields if not _is_position(kind, field)]
+    figures = [column(field, figure) for field in shown for figure in area_figures(field)]
+    return [*AREA_QUARTERS.key, "devices", "readings", *figures]
 
 
 def _listed(parts: Iterable[sql.Composable]) -> sql.Composed:

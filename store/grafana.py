@@ -10,13 +10,13 @@ from psycopg import errors, sql
 from devices.kind import Field, Kind, kinds
 from hub.errors import BeffroiError
 from store.database import Connection
+from store.delegate_ddl import POSITION
 from store.rollup_ddl import OF_AREAS, area_figures, column
 from store.schema import HEAD
 from store.sql import statements
 
 SQL = statements("grafana")
 ROLE = "beffroi_grafana"
-POSITION = frozenset({"lat", "lon"})
 NOT_MIGRATED = (errors.InvalidSchemaName, errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedObject)
 _BLANK = re.compile(r"\{(\w+)\}")
 

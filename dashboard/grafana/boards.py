@@ -18,7 +18,7 @@ from grafana_foundation_sdk.models import dashboard as models
 from dashboard.grafana.panels import DATASOURCE, GREEN, ORANGE, RED, WIDTH, Panel, lay_out
 from dashboard.grafana.questions import Questions
 from devices.kind import Field, Goal, Indicator, Kind, Text, kinds
-from store.grafana import POSITION, fill
+from store.grafana import fill, shown_fields
 
 Board = dict[str, object]
 """A dashboard as Grafana's API and its provisioning take it."""
@@ -144,7 +144,7 @@ def _of_kind(q: Questions, kind: Kind) -> Board:
         Panel(say(Text("Équipements muets", "Silent devices")), "table", [q.ask("silent")], 16),
         Panel(say(Text("Parc", "Devices")), "bargauge", [q.ask("devices")], 8),
     ]
-    measured = [field for field in kind.fields if field.storage != "flag" and field.name not in POSITION]
+    measured = [field for field in shown_fields(kind) if field.storage != "flag"]
     counters = [field for field in measured if field.is_counter]
     flags = [field for field in kind.fields if field.storage == "flag"]
     rows = [

@@ -37,7 +37,7 @@ WHERE NOT s.is_daily OR (
 -- more of them did tells of nobody.
 -- name: area_quarters_view
 CREATE VIEW {area_quarters_view} WITH (security_barrier) AS
-SELECT a.* FROM {area_quarters} a
+SELECT {area_columns} FROM {area_quarters} a
 JOIN delegate.my_contract c
     ON {kind} = ANY (c.kinds) AND a.commune = ANY (c.communes)
     AND a.ts >= c.from_ts AND a.ts + interval '15 minutes' <= c.until_ts
@@ -45,7 +45,7 @@ WHERE c.household_readings = 'all' OR a.devices >= 5 OR a.type <> ALL (coalesce(
 
 -- name: area_hours_view
 CREATE VIEW {area_hours_view} WITH (security_barrier) AS
-SELECT a.* FROM {area_hours} a
+SELECT {area_columns} FROM {area_hours} a
 JOIN delegate.my_contract c
     ON {kind} = ANY (c.kinds) AND a.commune = ANY (c.communes)
     AND a.ts >= c.from_ts AND a.ts + interval '1 hour' <= c.until_ts

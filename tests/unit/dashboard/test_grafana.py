@@ -9,7 +9,8 @@ from dashboard.grafana.boards import TAG, boards
 from dashboard.grafana.panels import DATASOURCE_UID
 from dashboard.grafana.push import difference
 from devices.kind import kinds
-from store.grafana import POSITION, any_of, fill, labels, literals
+from store.delegate_ddl import POSITION
+from store.grafana import any_of, fill, labels, literals
 from tests.grafana import check_board
 
 MACROS = {"$__timeFilter", "$__timeGroup", "$__interval", "$__interval_ms"}
