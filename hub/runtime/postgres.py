@@ -192,6 +192,7 @@ def configuration(server: Postgres, memory_bytes: int | None = None) -> str:
         "max_connections": 100,
         "shared_preload_libraries": "timescaledb",
         "timescaledb.telemetry_level": "off",
+        "timescaledb.max_background_workers": 0,  # the hub keeps its own house; the Apache edition refuses to
         "max_locks_per_transaction": 256,  # a query locks every chunk that it may read
         "max_worker_processes": 16,
         "shared_buffers": f"{min(memory_mib // 6, 4096)}MB",
@@ -218,7 +219,6 @@ def configuration(server: Postgres, memory_bytes: int | None = None) -> str:
 
 def _test_values() -> Mapping[str, object]:
     return {
-        "timescaledb.max_background_workers": 0,  # they would hold the template of new databases
         "shared_buffers": "256MB",
         "fsync": "off",
         "synchronous_commit": "off",
