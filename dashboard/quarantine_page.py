@@ -7,11 +7,11 @@ from typing import Annotated
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Form, HTTPException, Query, Request
+from fastapi import APIRouter, Form, Query, Request
 from pydantic import BaseModel, Field, field_validator
 from starlette.responses import RedirectResponse, Response
 
-from dashboard.access import SignedIn
+from dashboard.access import Operator
 from dashboard.desk import AtDesk, InWords
 from dashboard.health_words import Reason, reasons
 from dashboard.words import Words
@@ -25,7 +25,6 @@ SHOWN_RELEASES = 5
 PAYLOAD_CHARACTERS = 300
 LOOK_AGAIN_S = 2
 """A page that shows a release under way loads itself again."""
-RELEASER = "operator"
 LARGEST = 2**63 - 1
 
 
@@ -72,7 +71,7 @@ class Order(Asked):
 
 @router.get("/quarantine")
 async def quarantine_page(
-    request: Request, at: AtDesk, person: SignedIn, words: InWords, asked: Annotated[Leaf, Query()]
+    request: Request, at: AtDesk, person: Operator, words: InWords, asked: Annotated[Leaf, Query()]
 ) -> Response:
     """Those that wait, or with `released` those that were released; `before` leafs to what came earlier."""
     now, choice = at.clock.now(), asked.choice(at.settings.timezone)
@@ -94,7 +93,6 @@ async def quarantine_page(
         asked=asked,
         is_chosen=choice != Choice(),
         waiting=waiting.total,
-        may_release=person.role == RELEASER,
         releases=[(one, chosen_words(one.choice, told, words), outcome_words(one, words)) for one in releases],
         found=found[:SHOWN],
         release_link=f"/quarantine/release?{asked.query(before=None, released=None)}",
@@ -107,10 +105,9 @@ async def quarantine_page(
 
 @router.get("/quarantine/release")
 async def confirm_release(
-    request: Request, at: AtDesk, person: SignedIn, words: InWords, asked: Annotated[Asked, Query()]
+    request: Request, at: AtDesk, person: Operator, words: InWords, asked: Annotated[Asked, Query()]
 ) -> Response:
     """How many would be released, by reason, and the button that does it."""
-    _may_release(person.role)
     choice = asked.choice(at.settings.timezone)
     async with at.database() as conn:
         waiting = await release.waiting(conn, choice)
@@ -127,9 +124,8 @@ async def confirm_release(
 
 
 @router.post("/quarantine/release")
-async def order_release(at: AtDesk, person: SignedIn, order: Annotated[Order, Form()]) -> Response:
+async def order_release(at: AtDesk, person: Operator, order: Annotated[Order, Form()]) -> Response:
     """Ask the worker for it: exactly what was confirmed, as far as it still waits."""
-    _may_release(person.role)
     async with at.database() as conn:
         choice = order.choice(at.settings.timezone)
         waiting = await release.waiting(conn, choice, up_to_no=order.up_to_no)
@@ -170,11 +166,6 @@ def outcome_words(done: Release, words: Words) -> str:
     if refused:
         said.append(words.plural("{n} refused again", "{n} refused again", refused))
     return ", ".join(said)
-
-
-def _may_release(role: str) -> None:
-    if role != RELEASER:
-        raise HTTPException(HTTPStatus.FORBIDDEN, "an operator releases what is in quarantine")
 
 
 def _midnight(day: date | None, timezone: str) -> datetime | None:

@@ -6,9 +6,11 @@ from zoneinfo import ZoneInfo
 
 from psycopg import sql
 
-from devices.kind import Kind, kinds
+from devices.kind import Figure, Kind, kinds
+from store import indicators
 from store.contracts import Contract, Scope, add_key, import_contracts
 from store.database import Connection, connect
+from tests.database import rolled_up
 
 CANARY_NO, CANARY = 31_337, "CANARY"
 PARIS = ZoneInfo("Europe/Paris")
@@ -61,7 +63,9 @@ async def make_city(url: str) -> City:
             )
             await add_rows(conn, kind, city.ours[kind.name], city.others[kind.name])
             await _add_incidents(conn, kind, city)
+            await _add_figures(conn, kind)
         await _add_secrets(conn)
+        await rolled_up(conn)
         await conn.commit()
     return city
 
@@ -95,6 +99,17 @@ async def add_rows(conn: Connection, kind: Kind, ours: int, other: int) -> None:
     if kind.is_mobile:
         place = sql.SQL("UPDATE {} SET lat = 47.5, lon = 5.5").format(sql.Identifier(kind.name))
         await conn.execute(place)
+
+
+async def _add_figures(conn: Connection, kind: Kind) -> None:
+    """What the city watches: of ours in the dates, and the canary elsewhere."""
+    for commune, ts, total in (
+        (OURS_COMMUNE, INSIDE, 1.0),
+        (OURS_COMMUNE, BEFORE, float(CANARY_NO)),
+        (OURS_COMMUNE, AFTER, float(CANARY_NO)),
+        (OTHER_COMMUNE, INSIDE, float(CANARY_NO)),
+    ):
+        await indicators.write(conn, ts, [Figure(kind.name, kind.indicators[0].name, commune, total, 1)])
 
 
 async def _add_incidents(conn: Connection, kind: Kind, city: City) -> None:

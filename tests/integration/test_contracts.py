@@ -17,6 +17,7 @@ from store import delegate
 from store.contract_logins import open_login, tenants
 from store.contracts import Contract, import_contracts
 from store.database import Connection, connect
+from store.rollup_ddl import AREA_HOURS, OF_AREAS
 from store.schema import table_ddl
 from tests import contracts as city_of
 from tests.contracts import AFTER, BEFORE, CANARY, CANARY_NO, ENDED, EVERYTHING, INSIDE, LAMPS, PERSONAL, City
@@ -68,6 +69,10 @@ async def rows_of(conn: Connection, view: str, where: str = "true") -> list[dict
         sql.SQL(where),  # type: ignore[arg-type]  # the tests' own words
     )
     return await (await conn.execute(statement)).fetchall()
+
+
+async def _all_of(conn: Connection, view: str) -> list[dict[str, object]]:
+    return await (await conn.execute(sql.SQL("SELECT * FROM delegate.{}").format(sql.Identifier(view)))).fetchall()
 
 
 # ---- what it sees ----
@@ -336,6 +341,16 @@ async def _me(conn: Connection) -> str:
     return str(row["me"])
 
 
+async def test_figures_are_those_of_the_contract_s_commune_and_days(city: City) -> None:
+    async with as_contract(city, EVERYTHING) as conn:
+        for kind in kinds().values():
+            rows = await _all_of(conn, AREA_HOURS.name(kind))
+            of_a_household = kind.types[0].is_household  # of one meter alone, so not shown
+            assert [row["commune"] for row in rows] == ([] if of_a_household else ["dijon", "dijon"])
+        rows = await _all_of(conn, "indicator_sample")
+        assert {(row["commune"], row["ts"]) for row in rows} == {("dijon", INSIDE)}
+
+
 async def test_no_table_chunk_or_internal_relation_is_granted(city: City) -> None:
     async with as_contract(city, EVERYTHING) as conn:
         role = await city_of.role_of(conn, EVERYTHING)
@@ -346,7 +361,8 @@ async def test_no_table_chunk_or_internal_relation_is_granted(city: City) -> Non
             [role],
         )
         granted = {row["name"] for row in await query.fetchall()}
-    views = {f"delegate.{name}" for name in (*kinds(), "device", "my_contract")}
+    figures = [table.name(kind) for kind in kinds().values() for table in OF_AREAS]
+    views = {f"delegate.{name}" for name in (*kinds(), *figures, "device", "indicator_sample", "my_contract")}
     assert granted == views | {"contract", "contract_access", "device", "incident", "incident_member"}
 
 

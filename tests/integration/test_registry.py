@@ -175,7 +175,7 @@ async def test_an_import_commissions_a_stranger_under_its_number(connection: Con
     assert await import_devices(connection, street("marsannay"), LATER) == (3, 1, 0, [])
     registry = await load(connection)
     assert registry.numbers()[lamp] == met[lamp]
-    assert commissioned[np.flatnonzero(registry.device_no == met[lamp])[0]]
+    assert registry.commissioned[np.flatnonzero(registry.device_no == met[lamp])[0]]
     assert not [row for row in await to_commission(connection) if row["commune"] == "marsannay"]
 
 

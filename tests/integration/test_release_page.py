@@ -13,7 +13,7 @@ from hub.clock import Clock
 from hub.runtime.servers import Embedded
 from hub.settings import Settings
 from store.database import connect
-from store.people import ensure_person
+from store.people import Team, add_person, put_team
 from tests.database import fetch, one
 
 PASSWORD = "a password of the test"
@@ -26,8 +26,9 @@ ORIGIN = "http://127.0.0.1:8080"
 async def quarantined(database_url: str) -> str:
     """60 messages that are no JSON from `city`, one conflict from `roof`, and one that only tele-alert may explain."""
     async with connect(database_url) as conn:
-        for login, role in (("chief", "operator"), ("hand", "agent")):
-            await ensure_person(conn, login, PASSWORD, role, "en")  # type: ignore[arg-type]
+        await put_team(conn, Team("Hands", (), ()))
+        await add_person(conn, "chief", PASSWORD, "operator", team=None, language="en")
+        await add_person(conn, "hand", PASSWORD, "agent", team="Hands", language="en")
         rows = [(n, "city", "invalid_json", AT - timedelta(days=3)) for n in range(60)]
         rows += [(60, "roof", "conflict", AT), (61, "rules", "bad_transition", AT)]
         for offset, source, reason, at in rows:
@@ -100,7 +101,7 @@ async def test_nothing_is_released_unasked(browser: httpx.AsyncClient, quarantin
     assert forged.status_code == 403
     assert (await browser.post("/quarantine/release", data={"up_to_no": "x"})).status_code >= 400
     await sign_in(browser, "hand")
-    assert "Release" not in (await page(browser)).replace("Releases", "").replace("Released", "")
+    assert (await browser.get("/quarantine")).status_code == 403
     assert (await browser.get("/quarantine/release")).status_code == 403
     assert (await browser.post("/quarantine/release", data=order)).status_code == 403
     assert await fetch(quarantined, "SELECT 1 FROM quarantine_release") == []
