@@ -13,10 +13,10 @@ from hub.errors import DatabaseUnavailable
 from hub.settings import Keep
 from store import indicators
 from store.columnstore import compress
-from store.database import Connection, connect
+from store.database import Connection, DatabaseRefused, connect
 from store.quarantine import forget_released
 from store.retention import keep_since, remove_expired
-from store.rollup import RollupFailed, roll_up, roll_up_areas
+from store.rollup import roll_up, roll_up_areas
 
 logger = structlog.get_logger("worker")
 
@@ -50,8 +50,8 @@ class History:
                         await asyncio.sleep(max(PAUSE_S, loop.time() - began))
             except DatabaseUnavailable:
                 await asyncio.sleep(RETRY_S)
-            except RollupFailed as error:
-                logger.error("rollups wait; readings are stored all the same", why=str(error))
+            except DatabaseRefused as error:
+                logger.error("history waits; readings are stored all the same", why=str(error))
                 await asyncio.sleep(AREAS_S)
 
     async def _round(self, connection: Connection, now_s: float) -> None:

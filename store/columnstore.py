@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from psycopg import sql
 
 from devices.kind import kinds
-from store.database import Connection
+from store.database import Connection, refused
 from store.rollup_ddl import HOURS, QUARTERS
 from store.sql import statements
 
@@ -15,14 +15,22 @@ AFTER = timedelta(days=7)
 
 
 async def compress(connection: Connection, now: datetime) -> dict[str, int]:
-    """Turn the chunks that are old enough into columns; how many by table, none on the Apache edition."""
+    """Turn the chunks that are old enough into columns; how many by table, none on the Apache edition.
+
+    DatabaseRefused when the server cannot after all.
+    """
+    with refused("older history cannot be kept in columns"):
+        return await _compress(connection, now - AFTER)
+
+
+async def _compress(connection: Connection, before: datetime) -> dict[str, int]:
     row = await (await connection.execute(SQL["license"])).fetchone()
     if not row or not row["is_community"]:
         return {}
     done = {}
     for kind in kinds().values():
         for table in (kind.name, QUARTERS.name(kind), HOURS.name(kind)):
-            asked = {"table": table, "before": now - AFTER}
+            asked = {"table": table, "before": before}
             known = await (await connection.execute(SQL["is_enabled"], asked)).fetchone()
             if known and not known["is_enabled"]:
                 await connection.execute(sql.SQL(SQL["enable"]).format(table=sql.Identifier("public", table)))

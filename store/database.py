@@ -8,7 +8,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from hub.errors import DatabaseUnavailable
+from hub.errors import BeffroiError, DatabaseUnavailable
 
 Connection = psycopg.AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
@@ -22,6 +22,21 @@ def _translated() -> Iterator[None]:
     except GONE as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise DatabaseUnavailable(f"the database does not answer: {reason}") from error
+
+
+class DatabaseRefused(BeffroiError):
+    """The database answered a statement of ours with an error; the transaction was undone."""
+
+
+@contextmanager
+def refused(what: str) -> Iterator[None]:
+    """An error of the database while doing something as DatabaseRefused; a lost connection stays what it is."""
+    try:
+        yield
+    except GONE:
+        raise
+    except psycopg.Error as error:
+        raise DatabaseRefused(f"{what}: {error}") from error
 
 
 @asynccontextmanager

@@ -6,30 +6,29 @@ The store's write remembers what it touched in its own transaction; a round take
 together with having taken it. So a round that breaks off has done nothing, and nothing is forgotten.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import psycopg
 from numpy.typing import NDArray
 from psycopg.rows import tuple_row
 
 from devices.kind import Kind, kinds
 from devices.readings import Readings
 from hub.clock import SECOND_US, to_datetime
-from hub.errors import BeffroiError
 from store import rollup_ddl as ddl
 from store import rollup_statements
-from store.database import GONE, Connection
+from store.database import Connection, refused
 from store.rollup_ddl import Table
 from store.sql import statements
 
 SQL = statements("rollup")
 QUARTER_US = 900 * SECOND_US
+QUARTERS_MOST = 1 << 31
+"""More quarters than there will be: one number holds a device and a quarter."""
 HOUR, DAY = 4, 96
 """In quarters."""
 ROUND_BATCHES = 20
@@ -37,10 +36,6 @@ ROUND_BATCHES = 20
 LOOK_BACK = timedelta(days=2)
 """A counter's value before a quarter is nearly always this near; else all its history is searched."""
 Ints = NDArray[np.int64]
-
-
-class RollupFailed(BeffroiError):
-    """The database refused a rollup; what was due is still due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +49,8 @@ class Touched:
     @classmethod
     def quarters(cls, device_no: Ints, quarter: Ints) -> "Touched":
         """Each (device, quarter) once."""
-        both = np.unique(np.stack([device_no, quarter]), axis=1)
-        return cls(both[0], both[1], both[1] + 1)
+        device_no, quarter = np.divmod(np.unique(device_no * QUARTERS_MOST + quarter), QUARTERS_MOST)
+        return cls(device_no, quarter, quarter + 1)
 
     def __len__(self) -> int:
         return len(self.device_no)
@@ -141,9 +136,15 @@ async def remember_all(connection: Connection, kind: Kind) -> None:
 async def roll_up(connection: Connection, kind: Kind, zone: ZoneInfo, keep_since: datetime | None) -> int:
     """One round of a kind: the oldest writes that are due; returns how many buckets of a quarter it made.
 
-    What lies before `keep_since` is left as it is: its readings are, or will soon be, no longer all there.
+    What lies before `keep_since` is left as it is: its readings are, or will soon be, no longer all there. When the
+    database refuses (DatabaseRefused), what was due is still due.
     """
-    async with _explained(kind), connection.transaction():
+    with refused(f"the readings of {kind.name} cannot be rolled up"):
+        return await _roll_up(connection, kind, zone, keep_since)
+
+
+async def _roll_up(connection: Connection, kind: Kind, zone: ZoneInfo, keep_since: datetime | None) -> int:
+    async with connection.transaction():
         cursor = connection.cursor(row_factory=tuple_row)
         await cursor.execute(SQL["take"], {"kind": kind.name, "batches": ROUND_BATCHES})
         taken = await cursor.fetchall()
@@ -166,7 +167,12 @@ async def roll_up(connection: Connection, kind: Kind, zone: ZoneInfo, keep_since
 
 async def roll_up_areas(connection: Connection, kind: Kind) -> int:
     """Make the figures per commune of a kind again where devices' figures changed; returns how many quarters."""
-    async with _explained(kind), connection.transaction():
+    with refused(f"the figures of communes of {kind.name} cannot be made"):
+        return await _roll_up_areas(connection, kind)
+
+
+async def _roll_up_areas(connection: Connection, kind: Kind) -> int:
+    async with connection.transaction():
         cursor = connection.cursor(row_factory=tuple_row)
         await cursor.execute(SQL["take_areas"], {"kind": kind.name})
         taken = await cursor.fetchall()
@@ -186,16 +192,6 @@ async def roll_up_everything(connection: Connection, zone: ZoneInfo, keep_since:
         while await roll_up(connection, kind, zone, keep_since):
             pass
         await roll_up_areas(connection, kind)
-
-
-@asynccontextmanager
-async def _explained(kind: Kind) -> AsyncIterator[None]:
-    try:
-        yield
-    except GONE:
-        raise
-    except psycopg.Error as error:
-        raise RollupFailed(f"the readings of {kind.name} cannot be rolled up: {error}") from error
 
 
 async def _widen(connection: Connection, kind: Kind, narrow: Table, wide: Table, touched: Touched) -> None:
