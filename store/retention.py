@@ -46,13 +46,39 @@ def tables(kind: Kind, keep: Keep) -> Mapping[str, int]:
 
 
 async def remove_expired(connection: Connection, keep: Keep, now: datetime) -> dict[str, int]:
-    """Drop the chunks in which everything is older than its class is kept; returns how many, by table."""
-    kept = {name: days for kind in kinds().values() for name, days in tables(kind, keep).items()}
-    removed = {}
-    for table, days in {**kept, "event": keep.events}.items():
-        statement = sql.SQL(SQL["drop"]).format(table=sql.Literal(table))
-        dropped = await connection.execute(statement, {"oldest": now - timedelta(days=days)})
-        if dropped.rowcount:
-            removed[table] = dropped.rowcount
+    """Drop the chunks in which everything is older than its class is kept; returns how many, by table.
+
+    Readings and events that came late, or were replayed, are kept that long from when they came; but where a kind
+    limits its readings, their own time counts.
+    """
+    removed: dict[str, int] = {}
+    for kind in kinds().values():
+        for table, days in tables(kind, keep).items():
+            oldest = now - timedelta(days=days)
+            by_reception = table == kind.name and kind.keep_days is None
+            removed[table] = await (_drop_received if by_reception else _drop)(connection, table, oldest)
+    removed["event"] = await _drop_received(connection, "event", now - timedelta(days=keep.events))
     await connection.execute(SQL["forget_accesses"], {"oldest": now - timedelta(days=keep.accesses)})
-    return removed
+    return {table: chunks for table, chunks in removed.items() if chunks}
+
+
+async def _drop(connection: Connection, table: str, oldest: datetime) -> int:
+    """Drop what tells of a time before."""
+    statement = sql.SQL(SQL["drop"]).format(table=sql.Literal(table))
+    return (await connection.execute(statement, {"oldest": oldest})).rowcount
+
+
+async def _drop_received(connection: Connection, table: str, oldest: datetime) -> int:
+    """Drop what tells of a time before and also came before."""
+    chunks = await connection.execute(SQL["old_chunks"], {"table": table, "oldest": oldest})
+    dropped = 0
+    for chunk in await chunks.fetchall():
+        name = sql.Identifier(chunk["chunk_schema"], chunk["chunk_name"])
+        row = await (
+            await connection.execute(sql.SQL(SQL["came_before"]).format(chunk=name), {"oldest": oldest})
+        ).fetchone()
+        if row and row["came_before"]:
+            statement = sql.SQL(SQL["drop_one"]).format(table=sql.Literal(table))
+            bounds = {"range_start": chunk["range_start"], "range_end": chunk["range_end"]}
+            dropped += (await connection.execute(statement, bounds)).rowcount
+    return dropped

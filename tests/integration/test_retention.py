@@ -15,10 +15,10 @@ async def test_each_class_of_history_is_removed_in_its_time(database_url: str) -
         for table in ("fleet_vehicle", "street_lighting"):
             for days in (1, 59, 62, 89, 92, 400):
                 for end, more in (("", "received_at"), ("_15m", "readings"), ("_1d", "readings")):
-                    value = "now()" if more == "received_at" else "1"
+                    ts = NOW - timedelta(days=days)
                     await connection.execute(
-                        f"INSERT INTO {table}{end} (device_no, ts, {more}) VALUES (1, %s, {value})".encode(),
-                        [NOW - timedelta(days=days)],
+                        f"INSERT INTO {table}{end} (device_no, ts, {more}) VALUES (1, %s, %s)".encode(),
+                        [ts, ts if more == "received_at" else 1],
                     )
         removed = await remove_expired(connection, Keep(quarters=200), NOW)
         assert removed == {
@@ -37,6 +37,21 @@ async def test_each_class_of_history_is_removed_in_its_time(database_url: str) -
             rows = await (await connection.execute(f"SELECT count(*) AS n FROM {table}".encode())).fetchall()
             assert (table, rows[0]["n"]) == (table, left)
         assert await remove_expired(connection, Keep(quarters=200), NOW) == {}
+
+
+async def test_what_came_late_is_kept_from_when_it_came_but_for_positions(database_url: str) -> None:
+    async with connect(database_url, autocommit=True) as connection:
+        old, came = NOW - timedelta(days=700), NOW - timedelta(days=30)
+        for table in ("fleet_vehicle", "water_meter"):
+            await connection.execute(
+                f"INSERT INTO {table} (device_no, ts, received_at) VALUES (1, %s, %s)".encode(), [old, came]
+            )
+        await connection.execute(
+            "INSERT INTO event (device_no, ts, received_at, code) VALUES (1, %s, %s, 'x')", [old - timedelta(300), came]
+        )
+        assert await remove_expired(connection, Keep(), NOW) == {"fleet_vehicle": 1}
+        assert await remove_expired(connection, Keep(), NOW + timedelta(days=70)) == {"water_meter": 1}
+        assert await remove_expired(connection, Keep(), NOW + timedelta(days=800)) == {"event": 1}
 
 
 def test_a_rollup_outlives_what_it_is_made_of() -> None:
