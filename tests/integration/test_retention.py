@@ -41,6 +41,7 @@ async def test_each_class_of_history_is_removed_in_its_time(database_url: str) -
 
 async def test_what_came_late_is_kept_from_when_it_came_but_for_positions(database_url: str) -> None:
     async with connect(database_url, autocommit=True) as connection:
+        await connection.execute("TRUNCATE fleet_vehicle, fleet_vehicle_15m, street_lighting, street_lighting_15m")
         old, came = NOW - timedelta(days=700), NOW - timedelta(days=30)
         for table in ("fleet_vehicle", "water_meter"):
             await connection.execute(
