@@ -209,6 +209,8 @@ class Panel:
     title: Text
     type: str
     fields: tuple[str, ...]
+    nights: bool = False
+    """Only the lowest hour of each night, from 1 to 5, is drawn: what flows while all sleep."""
 
 
 Sample = Mapping[str, float]

@@ -352,6 +352,8 @@ KIND = Kind(
         ),
     ),
     panels=(
+        # UKWIR 99/WM/08/21: what a zone draws at its lowest hour of the night is leakage, for the most part.
+        Panel(Text("Débit minimum de nuit", "Minimum night flow"), "zone", ("flow_m3h",), nights=True),
         Panel(Text("Volumes", "Volumes"), "meter", ("total_m3", "backflow_m3")),
         Panel(Text("Températures", "Temperatures"), "meter", ("water_temp_c", "ambient_temp_c")),
     ),

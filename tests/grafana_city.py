@@ -90,9 +90,9 @@ async def _readings(connection: Connection, kind: Kind, commune: str, value: flo
     )
     spoke = await numbers(connection, commune, kind.name, "-1")
     for device_no in spoke.values():
-        for hour in range(6):
+        for hour in range(24):  # a night, at whatever time the test runs
             at = NOW - timedelta(hours=hour)
-            shared = (7 - hour) * value if value else None
+            shared = (25 - hour) * value if value else None
             values = [
                 True if f.storage == "flag" else shared or (f.low or 0) + ((f.high or 100) - (f.low or 0)) / (hour + 2)
                 for f in kind.fields

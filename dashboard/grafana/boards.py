@@ -18,6 +18,7 @@ from grafana_foundation_sdk.models import dashboard as models
 from dashboard.grafana.panels import DATASOURCE, GREEN, ORANGE, RED, WIDTH, Panel, lay_out
 from dashboard.grafana.questions import Questions
 from devices.kind import Field, Goal, Indicator, Kind, Text, kinds
+from devices.kind import Panel as Graph
 from store.grafana import fill, shown_fields
 
 Board = dict[str, object]
@@ -292,16 +293,24 @@ def _measurements(q: Questions, kind: Kind, measured: list[Field]) -> list[Panel
     """The graphs that the kind declares, then one for each field that is in none of them."""
     by_name = {field.name: field for field in measured}
     graphs = [(graph, [by_name[name] for name in graph.fields if name in by_name]) for graph in kind.panels]
-    shown = {field.name for _, fields in graphs for field in fields}
+    shown = {field.name for graph, fields in graphs for field in fields if not graph.nights}
     return [
-        *(_graph(q, kind, graph.type, q.say(graph.title), fields) for graph, fields in graphs if fields),
+        *(_nights(q, kind, graph, field) for graph, fields in graphs for field in fields if graph.nights),
+        *(_graph(q, kind, graph, fields) for graph, fields in graphs if fields and not graph.nights),
         *(_measure(q, kind, field) for field in measured if field.name not in shown),
     ]
 
 
-def _graph(q: Questions, kind: Kind, type_name: str, title: str, fields: list[Field]) -> Panel:
-    query = q.of_fields(kind, type_name, fields)
-    return Panel(title, "series", [query], 12, unit=_unit(fields[0].unit), interval=QUARTER)
+def _graph(q: Questions, kind: Kind, graph: Graph, fields: list[Field]) -> Panel:
+    query = q.of_fields(kind, graph.type, fields)
+    return Panel(q.say(graph.title), "series", [query], 12, unit=_unit(fields[0].unit), interval=QUARTER)
+
+
+def _nights(q: Questions, kind: Kind, graph: Graph, field: Field) -> Panel:
+    """The lowest hour of each night, one bar per commune."""
+    query = q.of_field("nights", kind, field, type=graph.type)
+    help_text = Text("L'heure la plus basse entre 1 h et 5 h, par commune.", "The lowest hour from 1 to 5, by commune.")
+    return Panel(q.say(graph.title), "bars", [query], 24, unit=_unit(field.unit), by_metric=True, help=q.say(help_text))
 
 
 def _measure(q: Questions, kind: Kind, field: Field) -> Panel:
@@ -327,7 +336,7 @@ def _board(uid: str, title: str, q: Questions, rows: Iterable[tuple[str, list[Pa
         .uid(uid)
         .tags([TAG])
         .timezone(q.timezone)
-        .time("now-12h", "now")
+        .time("now-24h", "now")
         .refresh("5m")
         .readonly()
         .tooltip(models.DashboardCursorSync.CROSSHAIR)

@@ -70,8 +70,8 @@ class Questions:
         names = {part: identifier(table) for part, table in tables.items()}
         return self.ask(name, kind=kind.name, kind_name=self.say(kind.label), **names, **more)
 
-    def of_field(self, name: str, kind: Kind, field: Field) -> str:
-        return self.of_table(name, kind, **figures(field))
+    def of_field(self, name: str, kind: Kind, field: Field, /, **more: Part) -> str:
+        return self.of_table(name, kind, **figures(field), **more)
 
     def of_flags(self, kind: Kind, flags: Iterable[Field]) -> str:
         """How many devices raise each flag."""

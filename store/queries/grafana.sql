@@ -178,6 +178,16 @@ GROUP BY 1 ORDER BY 1
 -- name: mean
 sum(a.{mean}::float8 * a.{n}) / nullif(sum(a.{n}), 0) AS {title}
 
+-- name: nights
+-- The lowest hour of each night: of all devices of a type in a commune together.
+SELECT n.night AS time, n.commune AS metric, min(n.value) AS value
+FROM (
+    SELECT date_trunc('day', a.ts, {timezone}) AS night, a.commune, a.{sum} AS value
+    FROM {hours} a
+    WHERE $__timeFilter(a.ts) AND a.type = {type} AND a.{n} > 0
+      AND extract(hour FROM a.ts AT TIME ZONE {timezone}) BETWEEN 1 AND 4 AND a.commune IN (${commune:sqlstring})
+) n GROUP BY 1, 2 ORDER BY 1, 2
+
 -- name: increase
 SELECT $__timeGroup(d.ts, '1h') AS time, {type_label} AS metric, sum(d.{increase}) AS value
 FROM (SELECT {kind}::text AS kind, a.* FROM {hours} a) d

@@ -118,7 +118,7 @@ async def test_an_indicator_is_the_city_s_figure(city, database_url):
 async def test_a_counter_s_increase_survives_its_reset(city, database_url):
     async with connect(database_url) as connection:
         meter = (await numbers(connection, "dijon", "water_meter", "meter-1"))["meter-1"]
-        await connection.execute("TRUNCATE water_meter, water_meter_area_1h")
+        await connection.execute("TRUNCATE water_meter, water_meter_15m, water_meter_1h, water_meter_area_1h")
         for n, total in enumerate((100.0, 101.5, 101.5, 0.25, 1.0)):  # a new meter before the fourth
             at = NOW - timedelta(hours=10) + timedelta(minutes=n)
             await connection.execute(

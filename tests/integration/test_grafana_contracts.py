@@ -169,7 +169,7 @@ async def test_households_are_daily_in_grafana_too(world):
     late = "SELECT count(*) AS n FROM water_meter r JOIN device d USING (device_no) WHERE d.type = 'meter'"
     assert await query(org, f"{late} AND ts >= date_trunc('day', now(), 'Europe/Paris')") == [{"n": 0}]
     assert all(row["n"] == 1 for row in await query(org, f"{late} GROUP BY device_no"))
-    assert (await query(org, late.replace("'meter'", "'zone'")))[0]["n"] == 6
+    assert (await query(org, late.replace("'meter'", "'zone'")))[0]["n"] == 24
 
 
 async def test_what_only_the_city_may_ask_is_not_on_a_contract_s_dashboards(world):
