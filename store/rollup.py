@@ -31,8 +31,8 @@ QUARTERS_MOST = 1 << 31
 """More quarters than there will be: one number holds a device and a quarter."""
 HOUR, DAY = 4, 96
 """In quarters."""
-ROUND_BATCHES = 20
-"""Writes of the store that one round looks at."""
+ROUND_WRITES, ROUND_QUARTERS = 500, 20_000
+"""One round takes so many writes of the store, or as many as touch so many quarters."""
 LOOK_BACK = timedelta(days=2)
 """A counter's value before a quarter is nearly always this near; else all its history is searched."""
 Ints = NDArray[np.int64]
@@ -146,7 +146,7 @@ async def roll_up(connection: Connection, kind: Kind, zone: ZoneInfo, keep_since
 async def _roll_up(connection: Connection, kind: Kind, zone: ZoneInfo, keep_since: datetime | None) -> int:
     async with connection.transaction():
         cursor = connection.cursor(row_factory=tuple_row)
-        await cursor.execute(SQL["take"], {"kind": kind.name, "batches": ROUND_BATCHES})
+        await cursor.execute(SQL["take"], {"kind": kind.name, "writes": ROUND_WRITES, "quarters": ROUND_QUARTERS})
         taken = await cursor.fetchall()
         if not taken:
             return 0

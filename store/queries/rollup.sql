@@ -3,8 +3,17 @@
 -- 1970; a statement is about the readings of one day (UTC), so that the planner leaves the other chunks out.
 
 -- name: take
+-- The oldest writes, one at least, until they touch so many quarters.
 DELETE FROM rollup_due WHERE due_no IN (
-    SELECT due_no FROM rollup_due WHERE kind = %(kind)s ORDER BY due_no LIMIT %(batches)s FOR UPDATE
+    SELECT due_no
+    FROM (
+        SELECT due_no, sum(touched) OVER (ORDER BY due_no) - touched AS before
+        FROM (
+            SELECT due_no, cardinality(devices) AS touched FROM rollup_due
+            WHERE kind = %(kind)s ORDER BY due_no LIMIT %(writes)s
+        ) AS oldest
+    ) AS counted
+    WHERE before < %(quarters)s
 ) RETURNING devices, quarters
 
 -- name: remember
