@@ -54,7 +54,7 @@ function lineChart(container, history, fields) {
     const at = index ?? lastKnown(fields[0].values);
     const values = fields.map((field) => field.values[at]).filter((value) => value !== null && value !== undefined);
     const when = history.bucket_s >= 86_400 ? day : dayAndTime;
-    last.textContent = values.length ? `${values.map((value) => number(value)).join(" / ")} ${unit}, ${when(history.at[at])}` : "";
+    last.textContent = values.length ? `${`${values.map((value) => number(value)).join(" / ")} ${unit}`.trim()}, ${when(history.at[at])}` : "";
   };
   tell(null);
   const axis = { stroke: colour("--muted"), grid: { stroke: colour("--edge"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
