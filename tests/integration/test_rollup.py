@@ -13,6 +13,7 @@ from devices.kind import kinds
 from devices.registry import Device
 from store import registry, rollup
 from store.database import Connection, connect
+from store.migrate import migrate
 from store.readers import claim
 from store.write import Writer
 from tests.readings import NOW_US, decoded_of, readings_of
@@ -174,6 +175,19 @@ async def test_what_has_left_its_retention_is_left_as_it_is(writer: Writer) -> N
     await log.roll_up(keep_since=NOW + timedelta(days=1))
     (row,) = await log.ask("SELECT readings, flow_m3h__mean AS mean FROM water_meter_15m")
     assert row == {"readings": 2, "mean": 2.0}
+
+
+async def test_what_was_stored_before_there_were_rollups_is_rolled_up(writer: Writer, database_url: str) -> None:
+    log = Log(writer)
+    await log.write(*({"no": no, "ts": 600.0 * n, "total_m3": float(n)} for no in (1, 2) for n in range(300)))
+    for end in ("15m", "1h", "1d", "area_15m", "area_1h", "latest"):
+        await writer.connection.execute(f"DROP TABLE water_meter_{end} CASCADE".encode())
+    await writer.connection.execute("TRUNCATE rollup_due")
+    await migrate(database_url)
+    await log.roll_up()
+    await is_as_asked_directly(log)
+    await migrate(database_url)
+    assert await log.ask("SELECT * FROM rollup_due") == [], "once is enough"
 
 
 async def test_a_round_that_breaks_off_has_done_nothing(writer: Writer, database_url: str) -> None:
