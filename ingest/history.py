@@ -20,7 +20,7 @@ from store.rollup import roll_up, roll_up_areas
 
 logger = structlog.get_logger("worker")
 
-PAUSE_S = 1.0
+PAUSE_S = 0.5
 AREAS_S = 30.0
 """Figures per commune may be so old."""
 EXPIRE_S = 3600.0

@@ -16,6 +16,7 @@ from store.sql import statements
 Row = dict[str, Any]
 CLOSED_DAYS = 7
 HISTORY_POINTS = 1000
+RECENT_READINGS = 20
 LIST_LIMIT = 500
 OPEN_LIMIT = 50_000
 
@@ -148,19 +149,24 @@ async def device_incidents(conn: Connection, device_no: int, since: datetime) ->
 async def last_values(
     conn: Connection, kind: Kind, device_no: int
 ) -> tuple[Row | None, dict[str, tuple[Any, datetime]]]:
-    """The last reading's times, and per field (but its place) the last value that is known, with its time."""
-    asked = {"device_no": device_no}
-    last = _statement("last_reading").format(
-        table=sql.Identifier(kind.name), columns=_names(["ts", "received_at", "time_flagged"])
-    )
+    """The last reading's times, and per field (but its place) the last value that is known, with its time.
+
+    The table of latest values is a second or two behind, so the last readings are looked at as well.
+    """
     fields = ddl.latest_fields(kind)
+    recent = _of_kind("last_readings", kind, columns=_names(field.name for field in fields))
     latest = _statement("last_values").format(
         table=sql.Identifier(f"{kind.name}_{ddl.LATEST}"),
         columns=_names(name for f in fields for name in (f.name, ddl.at_column(f))),
     )
-    known = await (await conn.execute(latest, asked)).fetchone() or {}
+    known = await (await conn.execute(latest, {"device_no": device_no})).fetchone() or {}
     values = {f.name: (known[f.name], known[ddl.at_column(f)]) for f in fields if known.get(f.name) is not None}
-    return await (await conn.execute(last, asked)).fetchone(), values
+    rows = await (await conn.execute(recent, {"device_no": device_no, "limit": RECENT_READINGS})).fetchall()
+    for row in reversed(rows):
+        for field in fields:
+            if row[field.name] is not None and (field.name not in values or row["ts"] >= values[field.name][1]):
+                values[field.name] = row[field.name], row["ts"]
+    return (rows[0] if rows else None), values
 
 
 async def history(conn: Connection, kind: Kind, device_no: int, since: datetime, until: datetime) -> History:

@@ -44,8 +44,9 @@ SELECT count(*) FROM device WHERE parent_no = %(device_no)s
 SELECT ts, code, detail, time_flagged FROM event WHERE device_no = %(device_no)s AND ts >= %(since)s
 ORDER BY ts DESC LIMIT %(limit)s
 
--- name: last_reading
-SELECT {columns} FROM {table} WHERE device_no = %(device_no)s ORDER BY ts DESC LIMIT 1
+-- name: last_readings
+SELECT ts, received_at, time_flagged, {columns} FROM {table} WHERE device_no = %(device_no)s
+ORDER BY ts DESC LIMIT %(limit)s
 
 -- name: last_values
 SELECT {columns} FROM {table} WHERE device_no = %(device_no)s

@@ -267,6 +267,17 @@ async def test_the_last_value_of_each_field_is_shown_with_its_time(
     assert "12,5 m³" in (await operator.get(f"/devices/{city[STRANGER]}")).text
 
 
+async def test_what_was_stored_just_now_is_shown_before_it_is_rolled_up(
+    operator: httpx.AsyncClient, city: dict[str, int], database_url: str
+) -> None:
+    async with connect(database_url, autocommit=True) as conn:
+        await conn.execute(
+            "INSERT INTO street_lighting (device_no, ts, received_at, dim_pct) VALUES (%s, now(), now(), 73)",
+            [city["L1"]],
+        )
+    assert "73 %" in (await operator.get(f"/devices/{city['L1']}")).text.replace("\u202f", " ").replace("\xa0", " ")
+
+
 async def test_who_looks_at_a_vehicle_s_positions_is_logged(
     operator: httpx.AsyncClient, city: dict[str, int], database_url: str
 ) -> None:
