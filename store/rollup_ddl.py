@@ -1,8 +1,8 @@
 """The rollups of a kind: which figures each field has, and the tables that hold them, as DDL. Pure.
 
 Of one device: {kind}_15m, {kind}_1h, {kind}_1d by (device_no, ts), where ts is the bucket's start; and {kind}_latest,
-the last known value of each field with its time. Of all devices of a type in a commune: {kind}_area_15m and
-{kind}_area_1h by (commune, type, ts).
+the last known value of each field with its time. Of all declared devices of a type in a commune:
+{kind}_area_15m and {kind}_area_1h by (commune, type, ts).
 
 A figure is named as rules name theirs: {field}__mean. Every field has __n, how many values were told; but a place has
 nothing here, so that where a vehicle was is forgotten with its readings.

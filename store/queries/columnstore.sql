@@ -1,4 +1,4 @@
--- Older history in columns, which takes a tenth of the room. Only TimescaleDB's community edition can; the name of the
+-- Older history in columns, which take less room. Only TimescaleDB's community edition can; the name of the
 -- settings is that of before 2.18, which every version knows.
 
 -- name: license

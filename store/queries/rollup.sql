@@ -110,7 +110,7 @@ DELETE FROM rollup_area_due WHERE kind = %(kind)s RETURNING commune, quarter
 INSERT INTO {area} (commune, type, ts, devices, readings{columns})
 SELECT d.commune, coalesce(d.type, ''), b.ts, count(*), sum(b.readings){figures}
 FROM unnest(%(communes)s::text[], %(starts)s::integer[]) AS k (commune, start)
-JOIN device d ON d.commune = k.commune AND d.kind = %(kind)s
+JOIN device d ON d.commune = k.commune AND d.kind = %(kind)s AND d.commissioned_at IS NOT NULL
 JOIN {buckets} b ON b.device_no = d.device_no AND b.ts = to_timestamp(k.start * 900)
     AND b.ts >= %(since)s::timestamptz AND b.ts < %(until)s::timestamptz
 GROUP BY 1, 2, 3

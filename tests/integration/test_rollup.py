@@ -215,6 +215,9 @@ async def test_a_commune_has_the_figures_of_its_devices(writer: Writer) -> None:
     await registry.import_devices(writer.connection, devices, NOW)
     found = await log.ask("SELECT device_no, commune FROM device ORDER BY device_no")
     numbers = [row["device_no"] for row in found]
+    strange = ("dijon", KIND.name, "nobody declared it")
+    stranger = (await registry.register_unknown(writer.connection, [strange], NOW))[strange]
+    await log.write({"no": stranger, "ts": 0, "flow_m3h": 500.0})
     await log.write(
         {"no": numbers[0], "ts": 0, "flow_m3h": 1.0, "total_m3": 1.0, "burst": 1.0},
         {"no": numbers[0], "ts": 60, "flow_m3h": 3.0, "total_m3": 2.0, "burst": 0.0},
