@@ -1,63 +1,43 @@
 """Intake and worker are killed under load; what the broker acknowledged is in the database exactly once."""
 
 import asyncio
-import json
 import random
-import secrets
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from hub.runtime.servers import Embedded
-from tests.database import accounts_balance, fetch, one
-from tests.processes import Processes, Publisher, eventually
+from tests.database import accounts_balance, fetch
+from tests.load import UNTIMED_EVERY, Load, Meters
+from tests.processes import Processes
 
-RATE = 2_000
-SECONDS = 12
+RATE = 4_000
+SECONDS = 10
 KILLS = 6
-DEVICES = 200
 
 
 @pytest.fixture
-def hub(tmp_path, database_url, broker: Embedded):
+def hub(tmp_path: Path, database_url: str, broker: Embedded) -> Iterator[Processes]:
     with Processes(tmp_path, database_url, broker.mqtt_url) as processes:
         yield processes
 
 
-async def test_kill_9_loses_nothing_and_doubles_nothing(hub, database_url, broker):
+async def test_kill_9_loses_nothing_and_doubles_nothing(hub: Processes, database_url: str, broker: Embedded):
     hub.start("intake", "worker")
     await hub.hears()
-    publisher = Publisher(broker.simulator_url)
-    run = secrets.token_hex(3)
-    chance = random.Random(run)
-    kills = sorted(chance.uniform(0.5, SECONDS) for _ in range(KILLS))
-    start_ms = 1_780_000_000_000
-    began = asyncio.get_running_loop().time()
-    for number in range(RATE * SECONDS):
-        now = asyncio.get_running_loop().time() - began
-        if kills and now > kills[0]:
-            kills.pop(0)
-            victim = chance.choice(["intake", "worker"])
+    meters = Meters()
+    load = Load(broker.simulator_url, meters.message, RATE)
+    publishing = asyncio.create_task(load.run(SECONDS))
+    chance = random.Random(meters.run)
+    for _ in range(KILLS):
+        await asyncio.sleep(chance.uniform(0.2, 1.5 * SECONDS / KILLS))
+        for victim in chance.choice((["intake"], ["worker"], ["intake", "worker"])):
             hub.kill(victim)
             hub.start(victim)
-        device, ts = f"{run}-{number % DEVICES}", start_ms + number
-        # Every tenth has no time of its own: only the broker's DUP flag can tell a redelivery.
-        told = {"total_m3": number} if number % 10 == 0 else {"ts": ts, "total_m3": number}
-        publisher.publish(f"city/dijon/water_meter/{device}/telemetry", json.dumps(told), (device, number))
-        if number / RATE > now:
-            await asyncio.sleep(number / RATE - now)
-    await asyncio.to_thread(publisher.close)
-    assert len(publisher.acknowledged) == RATE * SECONDS
-
-    async def stored() -> int:
-        return (await one(database_url, "SELECT count(*) AS n FROM water_meter"))["n"]
-
-    await eventually(stored, lambda n: n >= len(publisher.acknowledged), timeout_s=60)
-    rows = await fetch(
-        database_url,
-        "SELECT d.id, m.total_m3::int AS number, time_flagged FROM water_meter m JOIN device d USING (device_no)",
-    )
-    in_database = [(row["id"], row["number"]) for row in rows]
-    assert len(in_database) == len(set(in_database)), "stored twice"
-    assert set(in_database) == set(publisher.acknowledged)
-    assert sum(row["time_flagged"] for row in rows) == RATE * SECONDS // 10
+    await publishing
+    assert len(load.acknowledged) == RATE * SECONDS
+    await meters.exactly_once(database_url, load.acknowledged)
+    (row,) = await fetch(database_url, "SELECT count(*) FILTER (WHERE time_flagged) AS flagged FROM water_meter")
+    assert row["flagged"] == RATE * SECONDS // UNTIMED_EVERY
     await accounts_balance(database_url)
