@@ -449,5 +449,23 @@ def status(
     raise typer.Exit(min(command("status").run(read_settings(), as_json=as_json), 1))
 
 
+@app.command(epilog="Example: beffroi audit")
+def audit(
+    as_json: Annotated[bool, typer.Option("--json", help="The whole result, for programs.")] = False,
+    every: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Go on, gently, every 90s, 15min or 6h, until Ctrl-C.")
+    ] = None,
+) -> None:
+    """Recount the logs and the tables: is every message where it should be? Exit code 1 when something is missing.
+
+    What is missing is named. It may run while the hub works or is stopped; it needs the database and the home.
+    """
+    if every is None:
+        raise typer.Exit(min(command("audit").run(read_settings(), as_json=as_json), 1))
+    if as_json:
+        raise BadSetting("--json does not go with --every: the results are in the log, on the page and on /metrics")
+    command("audit").run_every(read_settings(), every)
+
+
 if __name__ == "__main__":
     main()
