@@ -54,10 +54,8 @@ def _about_the_hub(fault: Fault, words: Words) -> str:
             "This machine's clock and the database's differ by {n} s.", n=words.number(abs(fault.amount), 1)
         ),
         "rollups": words("The figures by the hour and day are {duration} behind the readings.", duration=lasted),
-        "audit": words.plural(
-            "The last audit does not add up by {n}: beffroi audit names what is missing.",
-            "The last audit does not add up by {n}: beffroi audit names what is missing.",
-            n,
+        "audit": words(
+            "The last audit does not add up by {n}: beffroi audit names what is missing.", n=words.number(n)
         ),
         "notifications": words.plural(
             "{n} notification has waited for more than five minutes.",

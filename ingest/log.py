@@ -349,6 +349,8 @@ def checked_batch(file: int, position: int) -> tuple[list[Message], int]:
     LogCorrupt says what is wrong there.
     """
     header = os.pread(file, HEADER.size, position)
+    if not header:
+        raise LogCorrupt("the segment ends, and no other goes on")
     if header[:4] != MAGIC or len(header) < HEADER.size:
         raise LogCorrupt("no batch begins there")
     _, crc, body_len, first, count, names_len = HEADER.unpack(header)

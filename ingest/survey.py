@@ -31,15 +31,11 @@ def survey(folder: Path, until: int) -> Iterator[list[Message] | Gap]:
     kept = segments(folder)
     at = kept[0][0] if kept else 0
     while at < until:
-        kept = segments(folder)
-        following = [(first, path) for first, path in kept if first >= at]
+        following = [(first, path) for first, path in segments(folder) if first >= at]
         if not following:
-            yield Gap(at, until, "the log ends there, and its head says more")
+            yield Gap(at, until, "no segment of the log is there")
             return
-        first, path = following[0]
-        if at < first and kept[0][0] < first:
-            yield Gap(at, min(first, until), "a segment is not there")
-        at = first
+        at, path = following[0]  # later than it was: what lay between was trimmed just now
         try:
             file = os.open(path, os.O_RDONLY)
         except FileNotFoundError:  # trimmed just now
@@ -69,7 +65,7 @@ def _segment(file: int, at: int, end: int) -> Iterator[list[Message] | Gap]:
             yield Gap(at, batch[0].offset, why or "no batch holds them")
         yield [message for message in batch if message.offset < end]
         at, position, why = batch[-1].offset + 1, following, ""
-    if at < end:
+    if at < end and os.fstat(file).st_nlink:  # else it is being trimmed, and so may the next one be
         yield Gap(at, end, why)
 
 
