@@ -106,16 +106,16 @@ class Removal:
 
 @asynccontextmanager
 async def one_moment(conn: Connection) -> AsyncIterator[None]:
-    """A connection in autocommit sees the database as it is now, and no chunk is dropped, until the end."""
+    """A connection in autocommit sees the database as it is now, and no chunk is dropped, until the end.
+
+    What breaks it off must close the connection.
+    """
     await conn.execute(SQL["hold_removals"], {"lock": AUDIT_LOCK})
-    try:
-        await conn.execute(SQL["begin"])
-        await conn.execute(SQL["slowly"])
-        yield
-    finally:
-        if not conn.broken and not conn.closed:
-            await conn.execute(SQL["end"])
-            await conn.execute(SQL["let_removals"], {"lock": AUDIT_LOCK})
+    await conn.execute(SQL["begin"])
+    await conn.execute(SQL["slowly"])
+    yield
+    await conn.execute(SQL["end"])
+    await conn.execute(SQL["let_removals"], {"lock": AUDIT_LOCK})
 
 
 async def readers(conn: Connection) -> dict[str, DictRow]:

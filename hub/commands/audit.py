@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from typing import NoReturn
 
 import msgspec
 import structlog
@@ -29,6 +30,17 @@ logger = structlog.get_logger("audit")
 GENTLE = Pace(rest=3.0)
 """Beside a hub that works: at most a quarter of a core, and that at the lowest priority."""
 NICE = 10
+RECOUNTED = {
+    "messages": "messages",
+    "messages_decoded": "  decoded",
+    "messages_quarantined": "  refused whole",
+    "messages_duplicate": "  delivered again",
+    "readings": "readings",
+    "readings_found": "  in their tables",
+    "readings_quarantined": "  refused, or contrary to what is stored",
+    "readings_withheld": "  withheld for privacy",
+    "readings_removed": "  removed since, their time being over",
+}
 FIRST_S, RETRY_S = 60.0, 5.0
 
 
@@ -77,25 +89,35 @@ def run_every(settings: Settings, every: str) -> None:
 
     async def work(stopping: asyncio.Event) -> None:
         os.nice(NICE)
-        wait_s, away = min(FIRST_S, every_s), False
-        while True:
-            try:
-                async with connect(url, autocommit=True) as conn:
-                    while True:
-                        away = False
-                        await asyncio.sleep(wait_s)
-                        _log(await audit_home(conn, settings, GENTLE))
-                        wait_s = every_s
-            except DatabaseUnavailable as error:
-                if not away:
-                    logger.warning("the audit waits for the database", why=str(error))
-                away, wait_s = True, min(FIRST_S, every_s)
-                await asyncio.sleep(RETRY_S)
-            except DatabaseRefused as error:
-                logger.error("the audit broke off", why=str(error))
-                wait_s = every_s
+        going_on = asyncio.create_task(_go_on(settings, url, every_s))
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait({going_on, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not going_on.done():
+            going_on.cancel()
+        await asyncio.gather(going_on, return_exceptions=stopping.is_set())
 
     run_until_signal(work)
+
+
+async def _go_on(settings: Settings, url: str, every_s: float) -> NoReturn:
+    """Audit, wait, and so on; one connection, which also tells from outside that the process lives."""
+    wait_s, away = min(FIRST_S, every_s), False
+    while True:
+        try:
+            async with connect(url, autocommit=True) as conn:
+                away = False
+                while True:
+                    await asyncio.sleep(wait_s)
+                    _log(await audit_home(conn, settings, GENTLE))
+                    wait_s = every_s
+        except DatabaseUnavailable as error:
+            if not away:
+                logger.warning("the audit waits for the database", why=str(error))
+            away, wait_s = True, min(FIRST_S, every_s)
+            await asyncio.sleep(RETRY_S)
+        except DatabaseRefused as error:
+            logger.error("the audit broke off", why=str(error))
+            wait_s = every_s
 
 
 def _log(result: Audit) -> None:
@@ -111,28 +133,18 @@ def _log(result: Audit) -> None:
 def _print(result: Audit, settings: Settings) -> None:
     words = plain_words(settings.timezone)
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    rows = [
-        (
-            reader_name(log.reader, words),
-            f"{log.first_offset} to {log.next_offset}",
-            *(words.number(log.counts.get(of, 0)) for of in ("messages", "messages_decoded")),
-            *(words.number(log.counts.get(f"messages_{of}", 0)) for of in ("quarantined", "duplicate")),
-            *(words.number(log.counts.get(f"readings{of}", 0)) for of in ("", "_found", "_quarantined", "_withheld")),
-            words.number(log.counts.get("readings_removed", 0)),
-        )
-        for log in result.logs
+    names = [reader_name(log.reader, words) for log in result.logs]
+    offsets = [f"{log.first_offset} to {log.next_offset}" for log in result.logs]
+    counted = [
+        (name, *(words.number(log.counts.get(count, 0)) for log in result.logs)) for count, name in RECOUNTED.items()
     ]
-    head = "log of|offsets|messages|decoded|quarantined|duplicates|readings|found|quarantined|withheld|removed by now"
-    print_table(head.split("|"), rows)
+    print_table(("found in the log", *names), [("offsets", *offsets), *counted])
     console.print()
-    print_table(
-        ("reader", "sum", "claimed", "counted"),
-        [
-            (reader_name(one.reader, words), account_name(one.what, words), words.number(one.claimed), counted)
-            for one in result.sums
-            for counted in [words.number(one.counted)]
-        ],
-    )
+    sums = [
+        (reader_name(one.reader, words), account_name(one.what, words), *map(words.number, (one.claimed, one.counted)))
+        for one in result.sums
+    ]
+    print_table(("reader", "what is added up", "claimed", "counted"), sums)
     console.print()
     for log in result.logs:
         if log.first_offset:
