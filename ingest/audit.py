@@ -108,7 +108,7 @@ def _open(name: str, folder: Path, claim: dict[str, Any], missing: Findings) -> 
     """The log that a reader has read; None, and said, when what is there is not that one."""
     try:
         log = LogReader(folder)
-    except LogError:
+    except (LogError, OSError, ValueError):
         missing.add(name, "other_log", f"{folder} holds no log, but {claim['next_offset']} messages were read from it")
         return None
     if log.log_id != claim["log_id"]:

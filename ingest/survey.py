@@ -51,15 +51,14 @@ def survey(folder: Path, until: int) -> Iterator[list[Message] | Gap]:
 def _segment(file: int, at: int, end: int) -> Iterator[list[Message] | Gap]:
     """The batches of a segment that holds the offsets from `at` to before `end`."""
     position, why = 0, ""
-    while at < end:
+    while at < end and position >= 0:
         try:
             batch, following = checked_batch(file, position)
             if not at <= batch[0].offset < end:
                 raise LogCorrupt("what stands there belongs elsewhere")
-        except LogCorrupt as error:
+        except (LogCorrupt, OSError) as error:
             why = why or f"at byte {position}: {error}"
-            if (position := _search(file, position + 1)) < 0:
-                break
+            position = _search(file, position + 1)
             continue
         if batch[0].offset > at:
             yield Gap(at, batch[0].offset, why or "no batch holds them")
@@ -70,9 +69,12 @@ def _segment(file: int, at: int, end: int) -> Iterator[list[Message] | Gap]:
 
 
 def _search(file: int, position: int) -> int:
-    """Where a batch may begin, from a position on; -1 when nowhere."""
-    while len(block := os.pread(file, SEARCH_BYTES, position)) >= len(MAGIC):
-        if (found := block.find(MAGIC)) >= 0:
-            return position + found
-        position += len(block) - len(MAGIC) + 1
+    """Where a batch may begin, from a position on; -1 when nowhere, also because the disk does not give it."""
+    try:
+        while len(block := os.pread(file, SEARCH_BYTES, position)) >= len(MAGIC):
+            if (found := block.find(MAGIC)) >= 0:
+                return position + found
+            position += len(block) - len(MAGIC) + 1
+    except OSError:
+        pass
     return -1

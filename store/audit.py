@@ -4,7 +4,7 @@ Nothing here trusts a counter: rows are counted, and held against what the table
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
@@ -208,9 +208,11 @@ async def keep(conn: Connection, audit: Audit) -> None:
 
 
 async def last(conn: Connection) -> LastAudit | None:
-    """The last result; None before the first audit."""
-    rows = await _rows(conn, "last")
-    return LastAudit(rows[0]["age_s"], rows[0]["missing"], msgspec.convert(rows[0]["result"], Audit)) if rows else None
+    """The last result; None before the first audit of this version."""
+    for row in await _rows(conn, "last"):
+        with suppress(msgspec.ValidationError):  # an older version wrote it
+            return LastAudit(row["age_s"], row["missing"], msgspec.convert(row["result"], Audit))
+    return None
 
 
 async def _rows(conn: Connection, name: str, **values: object) -> list[DictRow]:

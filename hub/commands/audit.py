@@ -28,7 +28,7 @@ from store.database import Connection, DatabaseRefused, connect, refused
 logger = structlog.get_logger("audit")
 
 GENTLE = Pace(rest=3.0)
-"""Beside a hub that works: at most a quarter of a core, and that at the lowest priority."""
+"""Beside a hub that works: a quarter of the time, at a low priority."""
 NICE = 10
 RECOUNTED = {
     "messages": "messages",

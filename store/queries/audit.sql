@@ -23,7 +23,7 @@ SELECT * FROM reader ORDER BY name
 SELECT device_no, commune, kind, id FROM device
 
 -- name: kinds
-SELECT DISTINCT kind FROM device WHERE to_regclass(format('public.%I', kind)) IS NOT NULL ORDER BY kind
+SELECT kind FROM (SELECT DISTINCT kind FROM device) AS k WHERE to_regclass(format('public.%I', kind)) IS NOT NULL
 
 -- name: rows
 SELECT count(*) AS rows FROM {table}

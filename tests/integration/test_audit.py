@@ -428,5 +428,8 @@ async def test_the_command_says_what_is_missing(processes: Processes, database_u
     assert (away.returncode, away.stdout) == (1, "") and "the database does not answer" in away.stderr
     health = await Pulse(processes.home, Clock()).take(lambda: connect(database_url), has_broker=True)
     assert [(fault.code, fault.amount > 0) for fault in faults(health)] == [("audit", True)]
-    status = await processes.command("status")
-    assert status.returncode == 1 and "The last audit does not add up by" in status.stdout
+    assert (await processes.command("quarantine", "discard")).returncode == 2, "everything is no choice"
+    waiting = await fetch(database_url, "SELECT count(*) AS n FROM quarantine WHERE reason = 'invalid_json'")
+    discarded = await processes.command("quarantine", "discard", "--reason", "invalid_json")
+    assert discarded.stdout == f"{waiting[0]['n']} discarded.\n", discarded.stderr
+    assert {one.what for one in (await audited(database_url, processes.home)).missing} == {"reading", "sum"}
