@@ -8,10 +8,13 @@ from starlette.responses import Response
 from dashboard.access import SignedIn
 from dashboard.desk import AtDesk, Desk, InWords
 from dashboard.health_words import (
+    account_name,
     accounts_text,
     ago,
+    audit_text,
     clock_text,
     log_name,
+    missing_text,
     rate_text,
     reader_name,
     seconds,
@@ -19,6 +22,7 @@ from dashboard.health_words import (
     size,
 )
 from dashboard.words import Words
+from store.audit import Sum
 from store.health import Health, Pulse, Reader, faults
 
 router = APIRouter()
@@ -39,6 +43,7 @@ async def take(pulse: Pulse, at: Desk) -> Health:
 @router.get("/health")
 async def health_page(request: Request, at: AtDesk, person: SignedIn, words: InWords, pulse: ThePulse) -> Response:
     health = await take(pulse, at)
+    audit = health.stored.audit if health.stored else None
     return at.render(
         request,
         "health.html",
@@ -47,6 +52,9 @@ async def health_page(request: Request, at: AtDesk, person: SignedIn, words: InW
         logs=[_log(health, folder, words) for folder in health.files.logs],
         readers=[_reader(reader, words) for reader in health.stored.readers] if health.stored else [],
         quarantined=sum(count.last_day for count in health.stored.quarantine) if health.stored else 0,
+        audit=audit_text(audit, words),
+        sums=[_sum(one, words) for one in audit.result.sums] if audit else [],
+        missing=[missing_text(one, words) for one in audit.result.missing] if audit else [],
         clock=clock_text(health, words),
         size=lambda size_bytes: size(size_bytes, words),
         seconds=lambda length_s: seconds(length_s, words),
@@ -73,4 +81,13 @@ def _reader(reader: Reader, words: Words) -> dict[str, str]:
         "rate": rate_text(reader.messages_per_s, words),
         "still": ago(reader.still_s, words),
         "accounts": accounts_text(reader, words),
+    }
+
+
+def _sum(one: Sum, words: Words) -> dict[str, str]:
+    return {
+        "reader": reader_name(one.reader, words),
+        "what": account_name(one.what, words),
+        "claimed": words.number(one.claimed),
+        "counted": words.number(one.counted),
     }

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from dashboard.words import Words
+from store.audit import Account, LastAudit, Missing
 from store.health import Fault, Health, Reader
 
 GB, MB, KB = 1_000_000_000, 1_000_000, 1_000
@@ -53,6 +54,9 @@ def _about_the_hub(fault: Fault, words: Words) -> str:
             "This machine's clock and the database's differ by {n} s.", n=words.number(abs(fault.amount), 1)
         ),
         "rollups": words("The figures by the hour and day are {duration} behind the readings.", duration=lasted),
+        "audit": words(
+            "The last audit does not add up by {n}: beffroi audit names what is missing.", n=words.number(n)
+        ),
         "notifications": words.plural(
             "{n} notification has waited for more than five minutes.",
             "{n} notifications have waited for more than five minutes.",
@@ -102,6 +106,41 @@ def accounts_text(reader: Reader, words: Words) -> str:
     if not any(missing):
         return words("exact")
     return words("{messages} messages, {readings} readings missing", messages=missing[0], readings=missing[1])
+
+
+def audit_text(last: LastAudit | None, words: Words) -> str:
+    """What came of the last audit, and when."""
+    if last is None:
+        return words("none yet")
+    found = words("{n} missing", n=words.number(last.missing)) if last.missing else words("everything adds up")
+    return f"{found}, {ago(last.age_s, words)}"
+
+
+def account_name(what: Account, words: Words) -> str:
+    """Something that is added up, for people."""
+    return {
+        "offsets": words("messages, by their offsets"),
+        "messages": words("messages, by what became of them"),
+        "readings": words("readings, by what became of them"),
+        "messages_quarantined": words("messages in quarantine"),
+        "readings_quarantined": words("readings in quarantine"),
+        "readings_stored": words("readings stored"),
+    }[what]
+
+
+def missing_text(missing: Missing, words: Words) -> str:
+    """What is missing, in a sentence."""
+    told = {
+        "other_log": words("the log that was read is not there."),
+        "log": words("messages that the log cannot give back: {n}."),
+        "quarantine": words("refused, and not in the quarantine: {n}."),
+        "reading": words("readings that are not stored as they were told: {n}."),
+        "event": words("events that are not stored: {n}."),
+        "transition": words("alarms that cannot be read, and are not in the quarantine: {n}."),
+        "sum": words("the accounts are off by {n}."),
+    }[missing.what]
+    what = told.format(n=words.number(missing.amount))
+    return words("{reader}: {what}", reader=reader_name(missing.reader, words), what=what)
 
 
 def reader_name(name: str, words: Words) -> str:

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from dashboard.access import SignInNeeded, signed_in
 from dashboard.desk import AtDesk
 from dashboard.health_page import ThePulse, take
+from store.audit import LastAudit
 from store.health import Health, Stored, faults
 from store.health_files import Files
 
@@ -123,6 +124,16 @@ def _of_stored(stored: Stored) -> Iterator[Metric]:
         ("clock_ahead_of_database_seconds", "This machine's clock minus the database's", stored.clock_ahead_s),
     ):
         yield GaugeMetricFamily(f"beffroi_{name}", help_text, value)
+    if stored.audit:
+        yield from _of_audit(stored.audit)
+
+
+def _of_audit(audit: LastAudit) -> Iterator[Metric]:
+    yield GaugeMetricFamily("beffroi_audit_missing", "By how much the last audit did not add up", audit.missing)
+    yield GaugeMetricFamily("beffroi_audit_age_seconds", "Real time since the last audit", audit.age_s)
+    yield GaugeMetricFamily("beffroi_audit_duration_seconds", "How long it took", audit.result.took_s)
+    recounted = {log.reader: float(log.next_offset - log.first_offset) for log in audit.result.logs}
+    yield _gauge("audit_recounted_messages", "Messages that it decoded again", recounted, "reader")
 
 
 def _gauge(name: str, help_text: str, values: dict[str, float], label: str) -> Metric:

@@ -73,6 +73,8 @@ class Readings:
 class Happened:
     """An event of a device."""
 
+    offset: int
+    part: int
     key: Key
     ts_us: int
     received_us: int

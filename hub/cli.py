@@ -400,6 +400,10 @@ def adopt_log(reader: Annotated[str, typer.Argument(help="store or telealert.")]
 ReasonOption = Annotated[str | None, typer.Option(help="One reason alone.")]
 SourceOption = Annotated[str | None, typer.Option(help="One source alone.")]
 SinceOption = Annotated[datetime | None, typer.Option(help="Received at or after; the city's time.", formats=MOMENTS)]
+NumberOption = Annotated[
+    list[int] | None,
+    typer.Option("--id", help="A message by its number in the list; may be repeated.", min=1, max=2**63 - 1),
+]
 UntilOption = Annotated[datetime | None, typer.Option(help="Received before; the city's time.", formats=MOMENTS)]
 
 
@@ -425,10 +429,7 @@ def replay_quarantine(
     source: SourceOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
-    number: Annotated[
-        list[int] | None,
-        typer.Option("--id", help="A message by its number in the list; may be repeated.", min=1, max=2**63 - 1),
-    ] = None,
+    number: NumberOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what could be read now, and change nothing.")] = False,
 ) -> None:
     """Read again what is in quarantine, once its cause is mended. It updates history and states, and calls nobody.
@@ -441,12 +442,46 @@ def replay_quarantine(
     raise typer.Exit(min(module.replay(read_settings(), choice, dry_run=dry_run), 1))
 
 
+@quarantine_app.command(
+    "discard", epilog="Example: beffroi quarantine discard --reason invalid_json --until 2026-09-01"
+)
+def discard_quarantine(
+    reason: ReasonOption = None,
+    source: SourceOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    number: NumberOption = None,
+) -> None:
+    """Give up what is in quarantine, for good: payloads go, and the accounts say so. Name at least one choice."""
+    module = command("quarantine")
+    choice = module.Choice(reason, source, since, until, number or None)
+    module.discard(read_settings(), choice)
+
+
 @app.command(epilog="Example: beffroi status")
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
 ) -> None:
     """How the hub is doing. The exit code is 1 when something is wrong; the first lines say what."""
     raise typer.Exit(min(command("status").run(read_settings(), as_json=as_json), 1))
+
+
+@app.command(epilog="Example: beffroi audit")
+def audit(
+    as_json: Annotated[bool, typer.Option("--json", help="The whole result, for programs.")] = False,
+    every: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Go on, gently, every 90s, 15min or 6h, until Ctrl-C.")
+    ] = None,
+) -> None:
+    """Recount the logs and the tables: is every message where it should be? Exit code 1 when something is missing.
+
+    What is missing is named. It may run while the hub works or is stopped; it needs the database and the home.
+    """
+    if every is None:
+        raise typer.Exit(min(command("audit").run(read_settings(), as_json=as_json), 1))
+    if as_json:
+        raise BadSetting("--json does not go with --every: the results are in the log, on the page and on /metrics")
+    command("audit").run_every(read_settings(), every)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from simulators.faults import DEMO_FAULTS
 from simulators.scenario import read_scenario
 
 PAGE_LIMIT_S = 60.0
+AUDIT_EVERY = "15min"
 ROOT = Path(__file__).parents[1]
 DEMONSTRATION = (
     "--register",
@@ -86,6 +87,7 @@ def hub_plan(settings: Settings, clock: Clock, *, simulate: bool, scenario: str 
 
     faults = ("--scenario", scenario) if scenario else tuple(f"--fault={fault}" for fault in DEMO_FAULTS)
     kept = [command(name) for name in ("intake", "worker", "telealert", "serve")]
+    kept.append(command("audit", "--every", AUDIT_EVERY))
     return Plan(
         once=(command("migrate"),),
         kept=(*kept, command("simulate", *DEMONSTRATION, *faults)) if simulate else tuple(kept),

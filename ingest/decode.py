@@ -144,7 +144,8 @@ def _is_reading(message: Message, heard: Heard, events: list[Happened], announce
         return False
     assert heard.event is not None
     ts_us, flagged = _event_time(heard.ts_us, message.received_us)
-    events.append(Happened(heard.key, ts_us, message.received_us, heard.event, flagged, heard.rest))
+    told = (heard.key, ts_us, message.received_us, heard.event, flagged, heard.rest)
+    events.append(Happened(message.offset, heard.part, *told))
     return any(value is not None for value in heard.values)
 
 
@@ -224,7 +225,8 @@ def _withhold(readings: Readings, rows: Rows, events: list[Happened]) -> tuple[R
         key, flagged = rows.heard[row].key, bool(readings.time_flagged[row])
         ts_us, received_us = int(readings.ts_us[row]), int(readings.received_us[row])
         if kind.withheld_event:
-            events.append(Happened(key, ts_us, received_us, kind.withheld_event, flagged, None))
+            place = int(readings.offset[row]), int(readings.part[row])
+            events.append(Happened(*place, key, ts_us, received_us, kind.withheld_event, flagged, None))
     said = np.isin(kind.field_names, formula.columns)
     bare = readings.take(np.flatnonzero(hidden))
     return readings.where(~hidden), replace(bare, values=np.where(said[:, None], bare.values, np.nan), rest={})

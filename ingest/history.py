@@ -68,6 +68,8 @@ class History:
 
     async def _age(self, connection: Connection, now: datetime) -> None:
         removed = await remove_expired(connection, self.keep, now)
+        if removed is None:
+            self.expire_at = 0.0  # an audit counts: the next round
         await forget_released(connection, now)
         await indicators.remove_expired(connection, now)
         if removed:

@@ -341,3 +341,20 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def checked_batch(file: int, position: int) -> tuple[list[Message], int]:
+    """The batch at a position of a segment, checked byte by byte, and where the next one begins.
+
+    LogCorrupt says what is wrong there.
+    """
+    header = os.pread(file, HEADER.size, position)
+    if not header:
+        raise LogCorrupt("the segment ends, and no other goes on")
+    if header[:4] != MAGIC or len(header) < HEADER.size:
+        raise LogCorrupt("no batch begins there")
+    _, crc, body_len, first, count, names_len = HEADER.unpack(header)
+    body = os.pread(file, body_len, position + HEADER.size)
+    if len(body) < body_len or _crc(header, body) != crc or not count:
+        raise LogCorrupt("the batch fails its checksum")
+    return _unpack(first, count, names_len, body), position + HEADER.size + body_len

@@ -14,17 +14,21 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+from psycopg import sql
 from psycopg.rows import DictRow
 
 from hub.clock import SECOND_US, Clock, to_datetime
 from hub.errors import DatabaseUnavailable
-from store import quarantine
+from store import audit, quarantine
+from store.accounts import BECAME, unaccounted
+from store.audit import LastAudit
 from store.database import GONE, Connection
 from store.health_files import LOG_OF, Files, read_files
 from store.quarantine import ReasonCount
 from store.sql import statements
 
 SQL = statements("health")
+UNACCOUNTED = {f"{what}_unaccounted": unaccounted(what) for what in BECAME}
 STILL_S = 60.0
 """A reader that has something to read and did not move for so long is stuck."""
 BEHIND_S = 60.0
@@ -61,6 +65,7 @@ Code = Literal[
     "clock",
     "notifications",
     "rollups",
+    "audit",
 ]
 Connect = Callable[[], AbstractAsyncContextManager[Connection]]
 
@@ -100,6 +105,8 @@ class Stored:
     """Since the oldest readings that are not rolled up were stored, in real seconds; 0 when all are."""
     clock_ahead_s: float
     """This machine's clock minus the database's, in seconds."""
+    audit: LastAudit | None
+    """The last one; None before the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +206,7 @@ class Pulse:
                 found.size_bytes,
                 _passed_s(found.rollups_since or at, at, self.clock.speed),
                 found.clock_ahead_s,
+                found.audit,
             )
         )
         arrivals = {folder: before.rate(folder, now) for folder in files.logs}
@@ -217,6 +225,7 @@ class _Found:
     size_bytes: int
     rollups_since: datetime | None
     clock_ahead_s: float
+    audit: LastAudit | None
 
 
 def faults(health: Health) -> list[Fault]:
@@ -260,6 +269,8 @@ def _file_faults(files: Files) -> list[Fault]:
 
 def _stored_faults(stored: Stored) -> list[Fault]:
     found: list[Fault] = []
+    if stored.audit and stored.audit.missing:
+        found.append(Fault("audit", amount=stored.audit.missing))
     if abs(stored.clock_ahead_s) > CLOCK_OFF_S:
         found.append(Fault("clock", amount=stored.clock_ahead_s))
     if stored.notifications_overdue:
@@ -282,12 +293,14 @@ async def _ask(conn: Connection, now: datetime) -> _Found:
         await quarantine.counts(conn, now),
         {row["priority"]: row["count"] for row in await _rows(conn, "incidents")},
         clock_ahead_s=(middle - database_now).total_seconds(),
+        audit=await audit.last(conn),
         **numbers,
     )
 
 
 async def _rows(conn: Connection, name: str, **values: object) -> list[DictRow]:
-    return await (await conn.execute(SQL[name], values)).fetchall()
+    statement = sql.SQL(SQL[name]).format(**UNACCOUNTED)
+    return await (await conn.execute(statement, values)).fetchall()
 
 
 def _reader(row: DictRow, files: Files, rate: float | None, at: datetime, speed: float) -> Reader:

@@ -89,6 +89,13 @@ async def forget_released(conn: Connection, now: datetime) -> int:
     return (await conn.execute(SQL["forget_released"], {"before": now - KEPT})).rowcount
 
 
+async def discard(conn: Connection, choice: Choice, *, by: str, now: datetime) -> int:
+    """Give up what waits: the payload is gone for good, and a row without it stays for the audit. Returns how many."""
+    statement = sql.SQL(SQL["discard"]).format(chosen=CHOSEN)
+    rows = await (await conn.execute(statement, {**asdict(choice), "by": by, "now": now})).fetchall()
+    return sum(row["discarded"] for row in rows)
+
+
 def _quarantined(row: dict[str, Any]) -> Quarantined:
     return Quarantined(
         row["quarantine_no"],

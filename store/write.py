@@ -176,17 +176,13 @@ class Writer:
         """Rows that may meet a stored one: stored, filling what was missing, duplicates or conflicts."""
         kind = late.kind
         first_row, _ = keys_of(late)
-        ts = [to_datetime(us) for us in late.ts_us[first_row].tolist()]
-        bounds = {"first": min(ts), "last": max(ts)}
-        devices = late.device_no[first_row].tolist()
-        parameters = {"devices": devices, "times": ts, **bounds}
-        cursor = self.connection.cursor(row_factory=tuple_row, binary=True)
-        found = await (await cursor.execute(stored_statement(kind), parameters)).fetchall()
-        merged = merge(late, _stored(kind, len(ts), found))
+        ts_us = late.ts_us[first_row]
+        merged = merge(late, await stored_of(self.connection, kind, late.device_no[first_row], ts_us))
         await self._copy(merged.new, sql.Identifier(kind.name))
         if len(merged.filled):
             await self.connection.execute(stage_ddl(kind))
             await self._copy(merged.filled, stage(kind))
+            bounds = {"first": to_datetime(int(ts_us.min())), "last": to_datetime(int(ts_us.max()))}
             await self.connection.execute(fill_statement(kind), bounds)
             await self.connection.execute(sql.SQL("TRUNCATE {}").format(stage(kind)))
         return merged
@@ -246,6 +242,16 @@ def copy_columns(readings: Readings) -> list[pgcopy.CopyColumn]:
         pgcopy.boolean(readings.time_flagged),
         *(pgcopy.number(values, COPY_TYPE[f.storage]) for f, values in fields),
     ]
+
+
+async def stored_of(
+    connection: Connection, kind: Kind, device_no: NDArray[np.int64], ts_us: NDArray[np.int64]
+) -> Stored:
+    """What the database holds of keys, at least one."""
+    ts = [to_datetime(us) for us in ts_us.tolist()]
+    parameters = {"devices": device_no.tolist(), "times": ts, "first": min(ts), "last": max(ts)}
+    cursor = connection.cursor(row_factory=tuple_row, binary=True)
+    return _stored(kind, len(ts), await (await cursor.execute(stored_statement(kind), parameters)).fetchall())
 
 
 def _stored(kind: Kind, keys: int, rows: Sequence[Sequence[object]]) -> Stored:

@@ -1,12 +1,17 @@
 """What tests read of the hub's database, and what must hold there whatever was sent."""
 
+from pathlib import Path
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from psycopg import sql
 
 from devices.kind import kinds
+from hub.commands.audit import audit_home
+from hub.settings import Settings
 from store import rollup
+from store.accounts import BECAME
+from store.audit import Audit
 from store.database import Connection, connect
 
 
@@ -28,13 +33,17 @@ async def everything_is_read(url: str, log_id: UUID, next_offset: int) -> bool:
     return [(row["log_id"], row["next_offset"]) for row in rows] == [(log_id, next_offset)]
 
 
-async def accounts_balance(url: str) -> None:
-    """Law 1: what the store has counted adds up, and the tables hold as many rows as it says."""
+async def accounts_balance(url: str, home: Path | None = None) -> None:
+    """Law 1: what the store has counted adds up, and the tables hold as many rows as it says.
+
+    With the home of the hub, its logs are recounted too, as `beffroi audit` does.
+    """
+    if home is not None:
+        assert (await audited(url, home)).missing == []
     row = await one(url, "SELECT * FROM reader WHERE name = 'store'")
     assert row["messages"] == row["next_offset"]
-    assert row["messages"] == sum(row[f"messages_{what}"] for what in ("decoded", "quarantined", "duplicate"))
-    parts = ("stored", "merged", "duplicate", "quarantined", "withheld")
-    assert row["readings"] == sum(row[f"readings_{what}"] for what in parts)
+    for what, parts in BECAME.items():
+        assert row[what] == sum(row[part] for part in parts)
     quarantine = await one(
         url,
         "SELECT count(*) FILTER (WHERE part = -1) AS whole, count(*) FILTER (WHERE part >= 0) AS parts"
@@ -43,6 +52,12 @@ async def accounts_balance(url: str) -> None:
     )
     assert (quarantine["whole"], quarantine["parts"]) == (row["messages_quarantined"], row["readings_quarantined"])
     assert row["readings_stored"] == sum([await count(url, kind) for kind in kinds()])
+
+
+async def audited(url: str, home: Path) -> Audit:
+    """What `beffroi audit` finds, with the settings of a hub of tests."""
+    async with connect(url, autocommit=True) as connection:
+        return await audit_home(connection, Settings.model_validate({"home": home}))
 
 
 async def count(url: str, table: str) -> int:

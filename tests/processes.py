@@ -48,14 +48,18 @@ class Processes:
 
     def start(self, *names: str) -> None:
         for name in names:
-            with (self.home / f"{name}.log").open("ab") as log:
-                self.running[name] = subprocess.Popen(
-                    [sys.executable, "-m", "hub.cli", name],
-                    cwd=self.tree,
-                    env=self.environment,
-                    stdout=log,
-                    stderr=log,
-                )
+            self.start_as(name, name)
+
+    def start_as(self, name: str, *arguments: str) -> None:
+        """Start a process that is a command with arguments."""
+        with (self.home / f"{name}.log").open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                [sys.executable, "-m", "hub.cli", *arguments],
+                cwd=self.tree,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+            )
 
     async def command(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """A command of `beffroi` that ends by itself, with this hub's settings and some more."""

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from devices.readings import Decoded
 from hub.commands.status import known_home, plain_words
-from hub.errors import BeffroiError
+from hub.errors import BadSetting, BeffroiError
 from hub.secrets import database_url
 from hub.settings import Settings
 from ingest.again import messages_again
@@ -76,6 +76,19 @@ def replay(settings: Settings, choice: Choice, *, dry_run: bool) -> int:
     choice = _in_time_zone(choice, settings)
     console = Console(highlight=False, markup=False, soft_wrap=True)
     return asyncio.run((_try if dry_run else _release)(settings, choice, console))
+
+
+def discard(settings: Settings, choice: Choice) -> None:
+    """Give up what is chosen, and say how much it was."""
+    if choice == Choice():
+        raise BadSetting("that would be everything: name a reason, a source, a time or a number")
+    discarded = asyncio.run(_discard(settings, _in_time_zone(choice, settings)))
+    Console(highlight=False, markup=False).print(f"{discarded} discarded.")
+
+
+async def _discard(settings: Settings, choice: Choice) -> int:
+    async with connect(database_url(settings, known_home(settings)), autocommit=True) as conn:
+        return await quarantine.discard(conn, choice, by=ASKED_BY, now=settings.the_clock.now())
 
 
 async def _release(settings: Settings, choice: Choice, console: Console) -> int:

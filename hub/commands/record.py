@@ -46,11 +46,11 @@ def run(settings: Settings, file: Path, *, topics: Sequence[str], duration: str 
     return min(tally.gaps, 1)
 
 
-def seconds(text: str) -> float:
+def seconds(text: str, option: str = "--for") -> float:
     """A duration such as 20s, 5min, 1.5h or 2d; BadSetting when it is none."""
     match = _DURATION.fullmatch(text)
     if match is None or float(match[1]) == 0:
-        raise BadSetting(f"--for {text!r} is no duration; give one such as 20s, 5min, 1.5h or 2d")
+        raise BadSetting(f"{option} {text!r} is no duration; give one such as 20s, 5min, 1.5h or 2d")
     return float(match[1]) * UNITS_S[match[2]]
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from dashboard.health_words import (
     accounts_text,
     ago,
+    audit_text,
     clock_text,
     log_name,
     rate_text,
@@ -139,6 +140,7 @@ def _numbers(health: Health, words: Words) -> Table:
         table.add_row("open incidents", open_)
         table.add_row("devices to commission", words.number(stored.to_commission))
         table.add_row("rollups behind", seconds(stored.rollups_behind_s, words))
+        table.add_row("last audit", audit_text(stored.audit, words))
         table.add_row("database", size(stored.size_bytes, words))
         table.add_row("ahead of the database's clock", seconds(stored.clock_ahead_s, words))
     table.add_row("free on the disk", size(health.files.disk_free_bytes, words))

@@ -2,9 +2,7 @@
 
 -- name: readers
 SELECT name, log_id, next_offset, moved_at,
-       messages - (messages_decoded + messages_quarantined + messages_duplicate) AS messages_unaccounted,
-       readings - (readings_stored + readings_merged + readings_duplicate + readings_quarantined + readings_withheld)
-           AS readings_unaccounted
+       {messages_unaccounted} AS messages_unaccounted, {readings_unaccounted} AS readings_unaccounted
 FROM reader ORDER BY name
 
 -- name: incidents

@@ -13,7 +13,10 @@ SELECT log_id, next_offset FROM reader WHERE name = %(name)s
 LIMIT 1;
 
 -- name: adopt
-UPDATE reader SET log_id = %(log_id)s, next_offset = %(next_offset)s, moved_at = now() WHERE name = %(name)s;
+UPDATE reader
+SET log_id = %(log_id)s, next_offset = %(next_offset)s, moved_at = now(),
+    began_offset = %(next_offset)s, began_messages = messages
+WHERE name = %(name)s;
 
 -- name: offsets
 SELECT name, next_offset FROM reader;

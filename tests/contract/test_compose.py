@@ -33,7 +33,7 @@ VOLUMES = yaml.safe_load(TEXT)["volumes"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 HUB = {name: service for name, service in SERVICES.items() if service["image"].startswith("beffroi:")}
 ONCE = {"migrate", "broker-setup", "grafana-setup"}
-PROCESSES = {"intake", "worker", "telealert", "serve"}
+PROCESSES = {"intake", "worker", "telealert", "serve", "audit"}
 SECRETS = {"DATABASE_ADMIN_PASSWORD", "DATABASE_PASSWORD", "GRAFANA_DATABASE_PASSWORD", "GRAFANA_ADMIN_PASSWORD"}
 EACH = pytest.mark.parametrize("name", SERVICES)
 EACH_OF_HUB = pytest.mark.parametrize("name", HUB)
@@ -148,7 +148,7 @@ def test_waits_can_end(name):
 
 
 def test_nobody_uses_a_schema_that_is_not_there_or_an_account_not_written():
-    for name in ("worker", "telealert", "serve", "simulate", "grafana-setup"):
+    for name in ("worker", "telealert", "serve", "audit", "simulate", "grafana-setup"):
         assert "migrate" in SERVICES[name]["depends_on"]
     for name in ("intake", "worker", "serve", "simulate"):
         assert "broker" in SERVICES[name]["depends_on"]
@@ -333,7 +333,13 @@ def test_the_health_check_sees_an_open_connection_and_not_one_that_waits():
 
 
 def test_the_health_checks_ask_for_ports_that_a_process_connects_to():
-    wanted = {"intake": ["1883"], "worker": ["1883", "5432"], "telealert": ["5432"], "simulate": ["1883"]}
+    wanted = {
+        "intake": ["1883"],
+        "worker": ["1883", "5432"],
+        "telealert": ["5432"],
+        "audit": ["5432"],
+        "simulate": ["1883"],
+    }
     for name, ports in wanted.items():
         assert SERVICES[name]["healthcheck"]["test"] == ["CMD", "connected", *ports]
     assert SERVICES["serve"]["healthcheck"]["test"] == ["CMD", "connected", "--page", "8080"]

@@ -330,4 +330,4 @@ async def test_the_same_processes_still_run(outcome: Outcome):
 
 
 async def test_everything_is_accounted_for(outcome: Outcome):
-    await accounts_balance(outcome.database_url)
+    await accounts_balance(outcome.database_url, outcome.hub.home)

@@ -15,6 +15,7 @@ from hub.clock import Clock
 from hub.runtime.servers import Embedded
 from hub.settings import Settings
 from ingest.log import LogWriter, Message
+from store.audit import Audit, Missing, Recount, Sum, keep
 from store.database import connect
 from store.health import Pulse, faults
 from store.people import ensure_person
@@ -130,6 +131,41 @@ async def test_the_quarantine_is_leafed_through(home: Path, database_url: str) -
         assert await newest(conn, Choice(), limit=1, before=second.quarantine_no) == []
         assert await newest(conn, Choice("conflict"), limit=1) == []
     assert first.payload == '{"power_w": \\x1b[2J<b>12' and first.part is None and not first.is_cut
+
+
+@pytest.fixture
+async def audited(database_url: str) -> AsyncIterator[None]:
+    """A database whose last audit missed something; then one that has never been audited."""
+    sums = [Sum("store", "readings_stored", 6, 4)]
+    missing = [Missing("store", "reading", 2, ["offset 3, city/a: gone"]), Missing("store", "sum", 2, ["6, 4"])]
+    async with connect(database_url, autocommit=True) as conn:
+        await keep(conn, Audit(1.5, [], [], []))
+        await keep(conn, Audit(2.5, [Recount("store", "x", 3, 8, {"messages": 5})], sums, missing))
+        yield
+        await conn.execute("TRUNCATE audit")
+
+
+@pytest.mark.usefixtures("audited")
+async def test_an_audit_that_fails_is_a_fault_on_the_page_and_in_the_metrics(
+    home: Path, database_url: str, browser: httpx.AsyncClient
+) -> None:
+    health = await Pulse(home, Clock()).take(lambda: connect(database_url), has_broker=True)
+    assert [(fault.code, fault.amount) for fault in faults(health)] == [("audit", 4)]
+    lines = (await browser.get("/metrics")).text.splitlines()
+    assert "beffroi_audit_missing 4.0" in lines and 'beffroi_fault{fault="audit",reader=""} 1.0' in lines
+    assert 'beffroi_audit_recounted_messages{reader="store"} 5.0' in lines
+    (age,) = (float(line.split()[1]) for line in lines if line.startswith("beffroi_audit_age_seconds "))
+    assert 0 <= age < 60
+    await sign_in(browser)
+    page = (await browser.get("/health")).text
+    assert "Store: readings that are not stored as they were told: 2." in page and "4 missing" in page
+    assert "readings stored</td>" in page
+
+
+async def test_a_hub_that_was_never_audited_says_so(browser: httpx.AsyncClient) -> None:
+    await sign_in(browser)
+    assert "none yet" in (await browser.get("/health")).text
+    assert "beffroi_audit" not in (await browser.get("/metrics")).text
 
 
 # ---- the command ----

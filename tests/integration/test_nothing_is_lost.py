@@ -40,4 +40,4 @@ async def test_kill_9_loses_nothing_and_doubles_nothing(hub: Processes, database
     await meters.exactly_once(database_url, load.acknowledged)
     (row,) = await fetch(database_url, "SELECT count(*) FILTER (WHERE time_flagged) AS flagged FROM water_meter")
     assert row["flagged"] == RATE * SECONDS // UNTIMED_EVERY
-    await accounts_balance(database_url)
+    await accounts_balance(database_url, hub.home)

@@ -77,7 +77,7 @@ async def test_a_release_outlives_its_worker_and_pages_nobody(hub: Processes, da
 
     await eventually(tried, bool)
     hub.kill("worker")
-    await accounts_balance(database_url)
+    await accounts_balance(database_url, hub.home)
     broken_off = await tried()
     hub.start("worker")
     done = await release
@@ -86,7 +86,7 @@ async def test_a_release_outlives_its_worker_and_pages_nobody(hub: Processes, da
         f"{MESSAGES} of {MESSAGES} released; readings: {MESSAGES} stored.",
     ), done.stderr
     assert 0 < broken_off <= MESSAGES
-    await accounts_balance(database_url)
+    await accounts_balance(database_url, hub.home)
     rows = await fetch(database_url, "SELECT total_m3 FROM water_meter ORDER BY total_m3")
     assert [row["total_m3"] for row in rows] == list(range(MESSAGES))
     assert await fetch(database_url, "SELECT 1 FROM quarantine WHERE released_at IS NULL") == []

@@ -277,6 +277,6 @@ async def test_a_record_of_the_hubs_own_topics_is_stored_under_the_times_of_now(
 
 
 async def test_everything_is_accounted_for(hub: Hub):
-    await accounts_balance(hub.database_url)
+    await accounts_balance(hub.database_url, hub.processes.home)
     told = await one(hub.database_url, "SELECT messages, messages_decoded FROM reader WHERE name = 'telealert'")
     assert told["messages"] == told["messages_decoded"]

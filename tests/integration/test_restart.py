@@ -173,7 +173,7 @@ async def test_three_kills_leave_the_incidents_that_none_would(city: City):
 
 
 async def test_everything_is_accounted_for(city: City):
-    await accounts_balance(city.database_url)
+    await accounts_balance(city.database_url, city.hub.home)
 
 
 def test_the_worker_said_nothing_was_wrong(city: City):

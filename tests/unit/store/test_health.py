@@ -10,6 +10,7 @@ import pytest
 
 from hub.clock import Clock
 from ingest.log import LogWriter, Message
+from store.audit import Audit, LastAudit
 from store.health import Health, Reader, Stored, faults
 from store.health_files import Files, LastError, LogFiles, last_errors, read_files, read_log
 from store.quarantine import readable
@@ -17,7 +18,7 @@ from store.quarantine import readable
 LOG = LogFiles("a", head=50_000, size_bytes=10, still_s=0.1)
 FILES = Files({"log": LOG, "transitions": LOG}, checkpoint_s=20.0, disk_free_bytes=90, disk_bytes=100, last_errors=())
 STORE = Reader("store", 50_000, 50_000, 0, 0.5, 100.0, False, 0, 0)
-STORED = Stored((STORE,), (), {1: 0, 2: 0, 3: 0}, 0, 0, 10, 0.0, 0.01)
+STORED = Stored((STORE,), (), {1: 0, 2: 0, 3: 0}, 0, 0, 10, 0.0, 0.01, None)
 WELL = Health(datetime.now(UTC), Clock(), 0.0, FILES, {"log": 100.0, "transitions": 0.0}, STORED, True)
 
 
@@ -54,6 +55,7 @@ def test_nothing_is_wrong_with_a_hub_that_is_well() -> None:
         (with_files(disk_free_bytes=4), "disk"),
         (replace(WELL, stored=replace(STORED, clock_ahead_s=-2.1)), "clock"),
         (replace(WELL, stored=replace(STORED, notifications_overdue=1)), "notifications"),
+        (replace(WELL, stored=replace(STORED, audit=LastAudit(60.0, 2, Audit(1.0, [], [], [])))), "audit"),
     ],
 )
 def test_one_thing_that_is_wrong_is_told_alone(health: Health, code: str) -> None:
