@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from devices.frame import Frame
 from devices.kind import Formula
 from devices.transition import Transition
-from hub.clock import Clock
+from hub.clock import Clock, pauses
 from hub.settings import BrokerAddress
 from rules.board import Board, View, states
 
@@ -99,14 +99,20 @@ class Live:
 
     async def run(self, boards: Mapping[str, Board]) -> None:
         """Publish for ever; `boards` is looked at anew for every frame."""
+        waits, is_lost = pauses(), False
         while True:
             try:
                 async with aiomqtt.Client(**self._broker.client_arguments()) as client:
+                    if is_lost:
+                        logger.info("live frames are published again")
+                    waits, is_lost = pauses(), False
                     await client.publish(CLOCK_TOPIC, msgspec.json.encode({"clock": str(self._clock)}), retain=True)
                     await self._publish(client, boards)
             except aiomqtt.MqttError as error:
-                logger.warning("live frames are not published, trying again", why=str(error))
-                await asyncio.sleep(2)
+                if not is_lost:
+                    logger.warning("live frames are not published, trying again", why=str(error))
+                is_lost = True
+                await asyncio.sleep(next(waits))
 
     async def _publish(self, client: aiomqtt.Client, boards: Mapping[str, Board]) -> None:
         loop = asyncio.get_running_loop()
