@@ -1,9 +1,9 @@
 """What a broker delivers again after a lost connection, told from what is new. Pure.
 
 A broker delivers in the order in which it took messages. On a session that it kept it begins again with what was not
-acknowledged, marked as delivered again (DUP). One that was killed begins again where its memory on disk was, a second or
-two back, and what only waited then comes without that mark although it was delivered and acknowledged since. So what
-comes first on a kept session, and follows what came last in the same order, is the same messages again.
+acknowledged, marked as delivered again (DUP). One that was killed begins again where its memory on disk was, a second
+or two back, and what only waited then comes without that mark although it was delivered since. So what comes first on a
+kept session, and follows what came last in the same order, is the same messages again.
 """
 
 from bisect import bisect_right
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 RECENT = 100_000
 """Messages of one source that are remembered: more than a broker delivers in REWIND_S."""
 REWIND_US = 10_000_000
-"""How far a killed broker's memory may lie back; Mosquitto writes it every second or two, and the writing takes time."""
+"""How far a killed broker's memory may lie back; Mosquitto writes it every two seconds, and the writing takes time."""
 ALL_NEW = 5_000
 """So many messages after the first new one, more than a broker has under way at once, nothing is delivered again."""
 

@@ -68,3 +68,8 @@ class OwnBroker:
         at_s = time.monotonic()
         await self.process.wait()
         return at_s
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
