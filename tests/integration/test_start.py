@@ -53,6 +53,13 @@ class Late:
                 f"{self.page}/login", data={"login": "x", "password": "y"}, headers={"origin": self.page}
             )
 
+    def logged(self) -> int:
+        log = LogReader(self.hub.home / "log")
+        try:
+            return log.next_offset
+        finally:
+            log.close()
+
     def said(self, name: str) -> list[str]:
         return (self.hub.home / f"{name}.log").read_text().splitlines()
 
@@ -61,7 +68,8 @@ class Late:
 async def test_without_its_servers_the_hub_waits_says_so_and_goes_on(
     tmp_path: Path, database_url: str, broker: Embedded, first: str
 ):
-    late = Late(tmp_path, database_url, broker)
+    late, meters = Late(tmp_path, database_url, broker), Meters()
+    load = Load(broker.simulator_url, meters.message, 200)
     with late.hub as hub:
         async with AsyncExitStack() as ports:
             hub.start(*PARTS)
@@ -76,10 +84,8 @@ async def test_without_its_servers_the_hub_waits_says_so_and_goes_on(
                 await eventually(late.health, lambda health, here=name: health[here])
                 if name == "broker":
                     await hub.hears()
-                    load = Load(broker.simulator_url, (meters := Meters()).message, 200)
                     await load.run(1)
-                    log = LogReader(tmp_path / "log")
-                    await eventually(lambda: asyncio.sleep(0, log.next_offset), lambda n: n == len(load.acknowledged))
+                    await eventually(lambda: asyncio.sleep(0, late.logged()), lambda n: n == len(load.acknowledged))
             await eventually(late.health, lambda health: all(health.values()))
             await meters.exactly_once(database_url, load.acknowledged)
             await accounts_balance(database_url)
