@@ -106,6 +106,10 @@ class Meters:
         """(device, reading) of what the broker took, each once however often it was sent."""
         return Counter({(p.topic.split("/")[3], json.loads(p.payload)["total_m3"]) for p in acknowledged})
 
+    def is_in(self, message: Publish, stored: Counter[tuple[str, int]]) -> bool:
+        """Is a message's reading there?"""
+        return all(row in stored for row in self.wanted([message]))
+
     async def stored(self, database_url: str) -> Counter[tuple[str, int]]:
         """(device, reading) of every row of this run: 2 would be stored twice."""
         rows = await fetch(

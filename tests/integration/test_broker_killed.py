@@ -85,8 +85,8 @@ class Story:
     def lost(self, stored: Counter[Row]) -> list[float]:
         """For each message that the broker had acknowledged and lost, how long before a kill that was, in seconds."""
         told = zip(self.load.acknowledged, self.load.outbox.acknowledged_at_s, strict=True)
-        lost = [(self.meters.wanted([message]), at_s) for message, at_s in told]
-        return [min(k - at_s for k in self.killed_at_s if k >= at_s) for row, at_s in lost if row - stored]
+        lost_at_s = [at_s for message, at_s in told if not self.meters.is_in(message, stored)]
+        return [min(kill_s - at_s for kill_s in self.killed_at_s if kill_s >= at_s) for at_s in lost_at_s]
 
     def holds_nothing_twice(self, stored: Counter[Row]) -> int:
         """Only what the device itself sent twice, without a time, may be there twice; returns how many are."""
