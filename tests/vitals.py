@@ -14,11 +14,11 @@ def resident_mib(pid: int) -> float:
 
 def open_files(pid: int) -> int:
     """Files, sockets and pipes that a process has open."""
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def threads(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/task"))
+    return sum(1 for _ in Path(f"/proc/{pid}/task").iterdir())
 
 
 def command_of(pid: int) -> list[str]:

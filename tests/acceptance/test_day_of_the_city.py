@@ -57,9 +57,9 @@ class Diary:
             self.seen[what].append(value)
 
     def quarters(self) -> Iterator[tuple[str, str, list[float]]]:
-        """The median of each quarter of the time, for all that was there from beginning to end."""
+        """The median of each quarter of the time."""
         for (what, unit), values in self.seen.items():
-            if len(values) >= SAMPLES // 2 and unit != "MiB" or len(values) >= 8:
+            if len(values) >= SAMPLES // 2:  # what was there for a moment only cannot grow
                 yield what, unit, [float(np.median(part)) for part in np.array_split(values, 4)]
 
     def grown(self) -> list[str]:
