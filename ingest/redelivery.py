@@ -6,9 +6,9 @@ or two back, and what only waited then comes without that mark although it was d
 kept session, and follows what came last in the same order, is the same messages again.
 """
 
+from array import array
 from bisect import bisect_right
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 RECENT = 100_000
 """Messages of one source that are remembered: more than a broker delivers in REWIND_S."""
@@ -44,29 +44,29 @@ class Redelivery:
         return is_marked and bool(places)
 
 
-@dataclass(slots=True)
 class Received:
     """What came from one source lately; `came_before` recognises what the broker delivers again."""
 
-    size: int = RECENT
-    _recent: deque[tuple[int, int]] = field(init=False)
-    """Digest and time of reception."""
-    _again: Redelivery | None = None
-
-    def __post_init__(self) -> None:
-        self._recent = deque(maxlen=self.size)
+    def __init__(self, size: int = RECENT) -> None:
+        self._digests, self._times_us = (array("q", bytes(8 * size)) for _ in range(2))
+        self._count = 0
+        self._again: Redelivery | None = None
 
     def add(self, topic: str, payload: bytes, at_us: int) -> None:
         """Remember a message that is durable; not one that came before."""
-        self._recent.append((hash((topic, payload)), at_us))
+        place = self._count % len(self._digests)
+        self._digests[place], self._times_us[place] = hash((topic, payload)), at_us
+        self._count += 1
 
     def resume(self, *, rewind_us: int = REWIND_US) -> None:
         """A connection begins on a session that the broker kept; `rewind_us` is in the time of reception."""
+        size = len(self._digests)
+        recent = range(max(0, self._count - size), self._count)
         places: dict[int, list[int]] = {}
-        for place, (digest, _) in enumerate(self._recent):
-            places.setdefault(digest, []).append(place)
-        since_us = self._recent[-1][1] - rewind_us if self._recent else 0
-        oldest = next((place for place, (_, at_us) in enumerate(self._recent) if at_us >= since_us), 0)
+        for number in recent:
+            places.setdefault(self._digests[number % size], []).append(number)
+        since_us = self._times_us[(self._count - 1) % size] - rewind_us
+        oldest = next((number for number in recent if self._times_us[number % size] >= since_us), self._count)
         self._again = Redelivery(places, oldest)
 
     def start(self) -> None:
