@@ -32,7 +32,7 @@ logger = structlog.get_logger("intake")
 RECEIVE_MAXIMUM = 2000
 """Messages that a broker may have under way to us; the bound of what intake holds in memory, per source."""
 BATCH_BYTES = 4 << 20
-SESSION_EXPIRY_S = 30 * 86_400
+SESSION_EXPIRY_S = 35 * 86_400
 KEEPALIVE_S = 30
 WAIT_S = 0.25
 NAP_S = 0.002
@@ -86,9 +86,10 @@ class Journal:
         received: dict[str, Received] = {}
         while messages := reader.read(offset, 10_000):
             for message in messages:
+                if message.source not in received:
+                    received[message.source] = Received()
                 if not message.flags & Flag.DUPLICATE:
-                    known = received.setdefault(message.source, Received())
-                    known.add(message.topic, message.payload, message.received_us)
+                    received[message.source].add(message.topic, message.payload, message.received_us)
             offset = messages[-1].offset + 1
         reader.close()
         return received
