@@ -176,14 +176,8 @@ async def _listening(
     await accounts_balance(hub.database_url)
 
 
-async def test_a_queue_loses_its_last_two_seconds_at_most(
-    hub: Processes, broker: OwnBroker, measured: Callable[[str], None]
-):
-    await _queued(hub, broker, measured, rate=1_000, kills=1)
-
-
 @pytest.mark.soak
-async def test_the_queue_of_an_absent_hub_over_eight_kills(
+async def test_the_queue_of_an_absent_hub_loses_its_last_two_seconds_at_most(
     hub: Processes, broker: OwnBroker, measured: Callable[[str], None]
 ):
     await _queued(hub, broker, measured, rate=2_000, kills=8)

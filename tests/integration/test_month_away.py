@@ -71,7 +71,8 @@ async def hub(tmp_path: Path, database_url: str, broker: OwnBroker) -> AsyncIter
         yield processes
 
 
-@pytest.mark.parametrize("messages", [20_000, pytest.param(500_000, marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("messages", [50_000, 500_000])
 async def test_a_month_of_messages_is_stored_and_calls_for_what_is_wrong_now_only(
     hub: Processes, broker: OwnBroker, measured: Callable[[str], None], messages: int
 ):
