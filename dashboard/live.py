@@ -11,6 +11,7 @@ import structlog
 
 from dashboard.picture import BadFrame, Picture
 from devices.frame import Frame
+from hub.clock import pauses
 from hub.settings import BrokerAddress
 
 log = structlog.get_logger(__name__)
@@ -18,7 +19,6 @@ log = structlog.get_logger(__name__)
 LIVE_TOPIC = "beffroi/live/#"
 LATE_S = 10.0
 """Without a frame for this long the page says that it shows the past."""
-MAX_PAUSE_S = 10.0
 
 
 class Bell:
@@ -85,20 +85,20 @@ class Live:
 async def follow(live: Live, mqtt_url: str) -> None:
     """Follow the frames for ever; when the broker goes away, come back with growing pauses."""
     broker = BrokerAddress.parse(mqtt_url)
-    pause_s = 0.5
+    waits, is_told = pauses(), False
     while True:
         try:
             async with aiomqtt.Client(**broker.client_arguments(), keepalive=10) as client:
                 await client.subscribe(LIVE_TOPIC, qos=0)
-                live.is_connected, pause_s = True, 0.5
+                live.is_connected, waits, is_told = True, pauses(), False
                 log.info("follows the live frames", broker=str(broker))
                 async for message in client.messages:
                     if isinstance(message.payload, bytes):
                         live.take(message.payload, is_kept=message.retain)
         except aiomqtt.MqttError as error:
-            if live.is_connected or pause_s == 0.5:
-                log.warning("lost the broker, trying again", reason=str(error))
+            if not is_told:
+                log.warning("not connected to the broker, trying again", reason=str(error))
+            is_told = True
         live.is_connected = False
         live.bell.ring()
-        await asyncio.sleep(pause_s)
-        pause_s = min(2 * pause_s, MAX_PAUSE_S)
+        await asyncio.sleep(next(waits))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from dashboard.live import Bell
+from hub.clock import pauses
 from hub.errors import DatabaseUnavailable
 from store import pages
 from store.database import GONE, Connection, connect
@@ -19,7 +20,6 @@ RECENT_CHANGES = 500
 GATHER_S = 0.2
 """Notices that come together are read together: a feeder's 77 lamps are one question to the database."""
 PING_S = 5.0
-MAX_PAUSE_S = 10.0
 
 
 @dataclass(slots=True)
@@ -66,23 +66,23 @@ class Watch:
 
 async def listen(watch: Watch, database_url: str) -> None:
     """Follow incident notices for ever; when the database goes away, come back with growing pauses."""
-    pause_s = 0.5
+    waits, is_told = pauses(), False
     while True:
         try:
             async with connect(database_url, autocommit=True) as connection:
                 await pages.listen_to_incidents(connection)
                 watch.replace(await pages.open_incidents(connection))
-                watch.is_connected, pause_s = True, 0.5
+                watch.is_connected, waits, is_told = True, pauses(), False
                 log.info("listens to incidents", open=len(watch.cards))
                 while True:
                     await _take_notices(watch, connection)
         except (DatabaseUnavailable, *GONE) as error:
-            if watch.is_connected or pause_s == 0.5:
-                log.warning("lost the database, trying again", reason=str(error))
+            if not is_told:
+                log.warning("not connected to the database, trying again", reason=str(error))
+            is_told = True
         watch.is_connected = False
         watch.bell.ring()
-        await asyncio.sleep(pause_s)
-        pause_s = min(2 * pause_s, MAX_PAUSE_S)
+        await asyncio.sleep(next(waits))
 
 
 async def _take_notices(watch: Watch, connection: Connection) -> None:

@@ -5,7 +5,9 @@ three numbers tells the same time without talking to the others.
 """
 
 import asyncio
+import random
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -82,3 +84,14 @@ def to_datetime(us: int) -> datetime:
 def to_us(moment: datetime) -> int:
     """An aware datetime as microseconds since 1970."""
     return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def pauses(first_s: float = 0.5, longest_s: float = 4.0) -> Iterator[float]:
+    """Real seconds to wait before each further attempt to reach a server: doubled each time.
+
+    By chance up to half shorter, so that not all who lost it come back at once.
+    """
+    pause_s = first_s
+    while True:
+        yield pause_s * random.uniform(0.5, 1.0)
+        pause_s = min(2 * pause_s, longest_s)

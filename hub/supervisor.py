@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from rich.markup import escape
+
 from hub.clock import Clock
 from hub.clock_memory import LEASE_S, ClockMemory
 from hub.errors import BadSetting, BeffroiError
@@ -24,6 +26,8 @@ WRONG_SETTING = 2
 """Exit code of a process that cannot run as it is set: starting it again would not help."""
 SERVERS = ("mosquitto", "postgres")
 """In the order in which they stop, after everything else."""
+ONCE_S = 5.0
+"""After so long it is said what a program that runs once is waiting for."""
 INSIST_S = 1.0
 """A second Ctrl-C this much later kills; nearer ones are the same one, passed on by a shell or make."""
 
@@ -49,9 +53,11 @@ class Plan:
     """What a hub runs beside its servers, as command lines; they start in this order."""
 
     once: tuple[Program, ...]
-    """Run to their end before the others."""
+    """Run to their end before those of `kept` start."""
     kept: tuple[Program, ...]
     """Kept running; started and stopped in this order, but for those of `stop_first`."""
+    first: tuple[Program, ...] = ()
+    """Kept running too, and started before all others: they need nothing of what runs once."""
     stop_first: tuple[str, ...] = ()
     ready: Callable[[], Awaitable[str]] | None = None
     """Awaited once all run; returns when the hub can be used, with what to tell the person who started it."""
@@ -91,6 +97,8 @@ class Supervisor:
 
     async def watch(self) -> None:
         """Return never; raises BeffroiError when a part is given up."""
+        if not self._keepers:
+            await asyncio.get_running_loop().create_future()
         done, _ = await asyncio.wait(self._keepers, return_when=asyncio.FIRST_EXCEPTION)
         for keeper in done:
             keeper.result()
@@ -168,7 +176,7 @@ async def run_hub(
     finally:
         with step("Stopping"):
             await supervisor.stop(first=plan.stop_first, last=SERVERS)
-        if any(program.name in supervisor.running for program in plan.kept):  # else no time has passed
+        if any(program.name in supervisor.running for program in (*plan.first, *plan.kept)):  # else no time has passed
             memory.close(clock, time.time_ns() // 1000)
         for number in signals:
             loop.remove_signal_handler(number)
@@ -187,10 +195,13 @@ async def _work(
     for part in _servers(settings, keep_open):
         with step(f"Starting {part.name}"):
             await supervisor.start(part)
+    memory.renew(clock, time.time_ns() // 1000)
+    for program in plan.first:
+        with step(f"Starting {program.name}"):
+            await supervisor.start(_part(program, folder, keep_open))
     for program in plan.once:
         with step(f"Running {program.name}"):
-            await _run_once(program, folder, keep_open)
-    memory.renew(clock, time.time_ns() // 1000)
+            await _while_all_run(supervisor, _run_once(program, folder, keep_open))
     with step("Starting the hub"):
         for program in plan.kept:
             await supervisor.start(_part(program, folder, keep_open))
@@ -234,9 +245,14 @@ async def _end_of(process: Process) -> End:
 
 async def _run_once(program: Program, folder: Path, keep_open: tuple[int, ...]) -> None:
     process = await Process.start(program, folder / f"{program.name}.log", keep_open=keep_open)
+    ends = asyncio.create_task(process.wait())
     try:
-        await process.wait()
+        await asyncio.wait({ends}, timeout=ONCE_S)
+        if not ends.done():
+            console.print(f"[yellow]{program.name} is not done yet: {escape(process.last_words())}[/]")
+        await ends
     finally:
+        ends.cancel()
         await process.stop()
     if process.exit_code:
         raise BeffroiError(f"{program.name} failed: {process.last_words()} (all of it in {process.log})")

@@ -86,9 +86,9 @@ def hub_plan(settings: Settings, clock: Clock, *, simulate: bool, scenario: str 
         return Program(name, (sys.executable, "-m", "hub.cli", name, *arguments), env)
 
     faults = ("--scenario", scenario) if scenario else tuple(f"--fault={fault}" for fault in DEMO_FAULTS)
-    kept = [command(name) for name in ("intake", "worker", "telealert", "serve")]
-    kept.append(command("audit", "--every", AUDIT_EVERY))
+    kept = [command("worker"), command("telealert"), command("audit", "--every", AUDIT_EVERY)]
     return Plan(
+        first=(command("intake"), command("serve")),  # a database that is away stops neither
         once=(command("migrate"),),
         kept=(*kept, command("simulate", *DEMONSTRATION, *faults)) if simulate else tuple(kept),
         stop_first=("simulate",),

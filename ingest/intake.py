@@ -5,12 +5,10 @@ it. While one does its fsync the next messages gather in the socket, so batches 
 cannot be written stops the reading: the broker then queues. It does not look inside a payload.
 """
 
-import random
 import select
 import ssl
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,50 +21,25 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from hub.clock import Clock
+from hub.clock import Clock, pauses
 from hub.errors import BadSetting
 from hub.settings import BrokerAddress, Source
 from ingest.log import Flag, LogReader, LogWriter, Message
+from ingest.redelivery import RECENT, REWIND_US, Received
 
 logger = structlog.get_logger("intake")
 
 RECEIVE_MAXIMUM = 2000
 """Messages that a broker may have under way to us; the bound of what intake holds in memory, per source."""
 BATCH_BYTES = 4 << 20
-RECENT = 2 * RECEIVE_MAXIMUM
-SESSION_EXPIRY_S = 30 * 86_400
+SESSION_EXPIRY_S = 35 * 86_400
 KEEPALIVE_S = 30
 WAIT_S = 0.25
 NAP_S = 0.002
 """Between batches while messages come: each then holds more of them, for one fsync."""
-LONGEST_PAUSE_S = 5.0
 ROLL_S = 600
 """A segment is closed after ten minutes of real time, so that it can be trimmed: the raw log holds positions."""
 REPLAY_PROPERTY = ("beffroi-replay", "1")
-
-
-class Recent:
-    """Which messages of a source came lately; recognises one that the broker delivers again.
-
-    Only a message that the broker marks as delivered again (DUP) is ever taken for a duplicate.
-    """
-
-    def __init__(self, size: int = RECENT) -> None:
-        self._order: deque[int] = deque(maxlen=size)
-        self._known: dict[int, int] = {}
-
-    def add(self, topic: str, payload: bytes) -> None:
-        if len(self._order) == self._order.maxlen:
-            oldest = self._order[0]
-            self._known[oldest] -= 1
-            if not self._known[oldest]:
-                del self._known[oldest]
-        digest = hash((topic, payload))
-        self._order.append(digest)
-        self._known[digest] = self._known.get(digest, 0) + 1
-
-    def __contains__(self, message: tuple[str, bytes]) -> bool:
-        return hash(message) in self._known
 
 
 def flags_of(message: mqtt.MQTTMessage) -> int:
@@ -106,17 +79,20 @@ class Journal:
                 self._log.roll()
                 self._rolled_s = time.monotonic()
 
-    def received_lately(self) -> dict[str, Recent]:
-        """By source, what the log's end holds: a redelivery after a crash is known by it."""
+    def received_lately(self) -> dict[str, Received]:
+        """By source, what the log's end holds: what is delivered again after a crash is known by it."""
         reader = LogReader(self._log.folder)
-        offset = max(reader.first_offset, reader.next_offset - 3 * RECENT)
-        recent: dict[str, Recent] = {}
+        offset = max(reader.first_offset, reader.next_offset - RECENT)
+        received: dict[str, Received] = {}
         while messages := reader.read(offset, 10_000):
             for message in messages:
-                recent.setdefault(message.source, Recent()).add(message.topic, message.payload)
+                if message.source not in received:
+                    received[message.source] = Received()
+                if not message.flags & Flag.DUPLICATE:
+                    received[message.source].add(message.topic, message.payload, message.received_us)
             offset = messages[-1].offset + 1
         reader.close()
-        return recent
+        return received
 
 
 class Subscription(threading.Thread):
@@ -130,7 +106,7 @@ class Subscription(threading.Thread):
         clock: Clock,
         stopping: threading.Event,
         *,
-        recent: Recent,
+        received: Received,
         client_id: str,
     ) -> None:
         super().__init__(name=f"intake {source.name}")
@@ -138,7 +114,10 @@ class Subscription(threading.Thread):
         self._journal = journal
         self._clock = clock
         self._stopping = stopping
-        self._recent = recent
+        self._received = received
+        self._pauses = pauses()
+        self._wrong: str | None = None
+        """Why there is no connection, as it was told last."""
         self._broker = BrokerAddress.parse(url)
         self._batch: list[Message] = []
         self._batch_bytes = 0
@@ -148,7 +127,7 @@ class Subscription(threading.Thread):
     def _make_client(self, client_id: str) -> mqtt.Client:
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5, manual_ack=True)
         client.on_connect = self._on_connect
-        client.on_disconnect = lambda _client, _data, _flags, reason, _properties: self._lost(str(reason))
+        client.on_disconnect = lambda _client, _data, _flags, reason, _properties: self._on_disconnect(reason)
         client.on_message = self._on_message
         # With somebody to tell, paho queues packets and leaves it to us when they are written: all at once.
         client.on_socket_register_write = lambda *_: None
@@ -160,17 +139,14 @@ class Subscription(threading.Thread):
 
     def run(self) -> None:
         """Receive until told to stop, connecting again and again."""
-        pause_s = 0.5
         while not self._stopping.is_set():
             try:
                 self._connect()
-                pause_s = 0.5
                 self._receive()
             except OSError as error:
                 self._lost(_failure(error))
             self._batch, self._batch_bytes, self._to_acknowledge = [], 0, []
-            self._stopping.wait(pause_s * random.uniform(0.5, 1.0))
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            self._stopping.wait(next(self._pauses))
 
     def _connect(self) -> None:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves it untyped
@@ -215,6 +191,9 @@ class Subscription(threading.Thread):
         """Make the batch durable, then acknowledge it; False when told to stop meanwhile."""
         if not self._journal.append(self._batch):
             return False
+        for message in self._batch:
+            if not message.flags & Flag.DUPLICATE:
+                self._received.add(message.topic, message.payload, message.received_us)
         busy = len(self._batch) > 1
         for mid, qos in self._to_acknowledge:
             self._client.ack(mid, qos)
@@ -231,18 +210,29 @@ class Subscription(threading.Thread):
         # Retained messages come with the first subscription only, not at each reconnection.
         options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
         client.subscribe([(topic, options) for topic in self._source.topics])
+        if flags.session_present:
+            self._received.resume(rewind_us=int(REWIND_US * self._clock.speed))
+        else:
+            self._received.start()
+        self._pauses, self._wrong = pauses(), None
         logger.info("connected", source=self._source.name, session_kept=bool(flags.session_present))
 
+    def _on_disconnect(self, reason: ReasonCode) -> None:
+        if self._wrong is None:
+            self._lost(f"the connection was lost: {reason}")
+
     def _lost(self, why: str) -> None:
-        logger.warning("not connected, trying again", source=self._source.name, why=why)
+        """Say why there is no connection, once for each reason however often it is tried."""
+        if why != self._wrong:
+            logger.warning("not connected, trying again", source=self._source.name, why=why)
+        self._wrong = why
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         now_us, flags = self._clock.now_us(), flags_of(message)
         received = Message(0, now_us, self._source.name, message.topic, bytes(message.payload), flags)
-        if flags & Flag.DUP and (received.topic, received.payload) in self._recent:
+        is_marked = bool(flags & Flag.DUP)
+        if message.qos and self._received.came_before(received.topic, received.payload, is_marked=is_marked):
             received = replace(received, flags=flags | Flag.DUPLICATE)
-        else:
-            self._recent.add(received.topic, received.payload)
         self._batch.append(received)
         self._batch_bytes += len(received.payload)
         if message.qos:
@@ -266,7 +256,7 @@ def _tls(source: Source) -> ssl.SSLContext:
 def run(log: LogWriter, sources: Sequence[tuple[Source, str]], clock: Clock, stopping: threading.Event) -> None:
     """Receive from sources, each with its broker's URL, until `stopping` is set; the process's straight line."""
     journal = Journal(log, stopping)
-    recent = journal.received_lately()
+    received = journal.received_lately()
     identity = str(log.log_id)[:8]
     subscriptions = [
         Subscription(
@@ -275,7 +265,7 @@ def run(log: LogWriter, sources: Sequence[tuple[Source, str]], clock: Clock, sto
             journal,
             clock,
             stopping,
-            recent=recent.get(source.name, Recent()),
+            received=received.get(source.name, Received()),
             client_id=f"beffroi-{source.name}-{identity}",
         )
         for source, url in sources

@@ -1,6 +1,7 @@
 """Live frames: what the boards show, as differences from what was last shown. Pure but for the publisher at the end."""
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from devices.frame import Frame
 from devices.kind import Formula
 from devices.transition import Transition
-from hub.clock import Clock
+from hub.clock import Clock, pauses
 from hub.settings import BrokerAddress
 from rules.board import Board, View, states
 
@@ -92,6 +93,11 @@ class Live:
         self._epoch = clock.now_us()
         self._screens: dict[str, Screen] = {}
         self._transitions: list[Transition] = []
+        self._lost_at_s: float | None = time.monotonic()
+
+    def away_s(self) -> float:
+        """For how long the broker has been away, in real seconds; 0 while it is there."""
+        return 0.0 if self._lost_at_s is None else time.monotonic() - self._lost_at_s
 
     def tell(self, transitions: Sequence[Transition]) -> None:
         """Publish these with the next frames, for whoever listens; tele-alert has them from its own log."""
@@ -99,14 +105,20 @@ class Live:
 
     async def run(self, boards: Mapping[str, Board]) -> None:
         """Publish for ever; `boards` is looked at anew for every frame."""
+        waits, is_lost = pauses(), False
         while True:
             try:
                 async with aiomqtt.Client(**self._broker.client_arguments()) as client:
+                    if is_lost:
+                        logger.info("live frames are published again")
+                    waits, is_lost, self._lost_at_s = pauses(), False, None
                     await client.publish(CLOCK_TOPIC, msgspec.json.encode({"clock": str(self._clock)}), retain=True)
                     await self._publish(client, boards)
             except aiomqtt.MqttError as error:
-                logger.warning("live frames are not published, trying again", why=str(error))
-                await asyncio.sleep(2)
+                if not is_lost:
+                    logger.warning("live frames are not published, trying again", why=str(error))
+                is_lost, self._lost_at_s = True, self._lost_at_s or time.monotonic()
+                await asyncio.sleep(next(waits))
 
     async def _publish(self, client: aiomqtt.Client, boards: Mapping[str, Board]) -> None:
         loop = asyncio.get_running_loop()

@@ -51,6 +51,8 @@ CHECKPOINT_S = 30.0
 REGISTRY_S = 2.0
 TRIM_S = 60.0
 RELEASE_S = 1.0
+DEAF_S = 5.0
+"""Real time without the broker after which a device that is not heard may well have spoken."""
 RETRY_S = 1.0
 
 
@@ -121,7 +123,7 @@ class Worker:
     release_at: float = 0.0
     """When to look again whether somebody wants a release from the quarantine."""
     is_watching: bool = False
-    """Have the rules reached the head of the log? Silence is counted from then."""
+    """Are the rules at the head of the log and is the broker there? Silence is counted from then."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop; whatever line fails stops the worker."""
@@ -182,11 +184,17 @@ class Worker:
 
     def tick(self) -> list[Transition]:
         now_us = self.clock.settled_us()
-        if not self.is_watching:
+        hears = self.live.away_s() <= DEAF_S
+        if hears and not self.is_watching:
             logger.info("the rules are at the head of the log", offset=self.rules_offset)
+        elif self.is_watching and not hears:
+            logger.warning("the broker is away: no device is taken for silent until it is back")
         for board in self.city.boards.values():
-            board.watch(now_us, anew=not self.is_watching)
-        self.is_watching = True
+            if hears:
+                board.watch(now_us, anew=not self.is_watching)
+            else:
+                board.watched_us[:] = NEVER
+        self.is_watching = hears
         told = [told for board in self.city.boards.values() for told in tick(board, now_us=now_us)]
         self.samples.take(self.city.boards, now_us)
         return told
@@ -334,18 +342,26 @@ class Worker:
 
 async def load_city(database_url: str) -> City:
     """The registry as the worker starts with it; waits for the database."""
+    is_told = False
     while True:
         try:
             async with connect(database_url, autocommit=True) as connection:
                 return City.of(await store_registry.load(connection))
         except DatabaseUnavailable as error:
-            logger.warning("waiting for the database to read the registry", why=str(error))
+            if not is_told:
+                logger.warning(
+                    "waiting for the database to read the registry; readings wait in the log", why=str(error)
+                )
+            is_told = True
             await asyncio.sleep(RETRY_S)
 
 
 async def open_log(folder: Path) -> LogReader:
-    """The log, once intake has made it."""
+    """The log, once its writer has made it."""
+    is_told = False
     while not (folder / "head").exists():
-        logger.info("waiting for intake to make the log", folder=str(folder))
+        if not is_told:
+            logger.info("waiting for the process that makes the log", folder=str(folder))
+        is_told = True
         await asyncio.sleep(RETRY_S)
     return LogReader(folder)

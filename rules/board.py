@@ -15,7 +15,7 @@ from devices.registry import Registry
 
 Rows = NDArray[np.intp]
 Times = NDArray[np.int64]
-NEVER = 0
+NEVER, LONG_AGO = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +127,15 @@ class Board:
                 yield f"rule.{code}.{part.name}", getattr(life, part.name)
 
     def watch(self, now_us: int, *, anew: bool = False) -> None:
-        """Count silence from now on, of the devices that are not watched yet, or of all when the hub was away."""
-        self.watched_us[(self.watched_us == NEVER) | anew] = now_us
+        """Count silence from now on, of the devices that are not watched yet, or of all when the hub was away.
+
+        What was told to be silent before stays so until it is heard.
+        """
+        begins = (self.watched_us == NEVER) | anew
+        self.watched_us[begins] = now_us
+        for rule in self.kind.rules:
+            if rule.is_silence:
+                self.watched_us[begins & self.lives[rule.code].firing] = LONG_AGO
 
     def take_over(self, device_no: NDArray[np.int32], state: Mapping[str, NDArray[np.generic]]) -> None:
         """Set the state of the devices that an older board or a checkpoint knew; the others stay blank."""

@@ -1,5 +1,6 @@
 """Connections to the database, with psycopg's errors translated."""
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -55,6 +56,8 @@ async def connect(url: str, *, autocommit: bool = False) -> AsyncIterator[Connec
 @asynccontextmanager
 async def pool(url: str, *, size: int = 8) -> AsyncIterator[Pool]:
     """A pool of connections whose rows are dicts; opens without waiting for the database."""
+    # It would tell every attempt while the database is away; whoever uses the pool says it once.
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     arguments: dict[str, Any] = {"row_factory": dict_row, "application_name": "beffroi"}
     made = AsyncConnectionPool(
         url, connection_class=Connection, kwargs=arguments, min_size=1, max_size=size, open=False, timeout=10

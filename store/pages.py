@@ -9,6 +9,7 @@ from psycopg import sql
 from psycopg.rows import tuple_row
 
 from devices.kind import Field, Kind
+from hub.errors import DatabaseUnavailable
 from store import rollup_ddl as ddl
 from store.database import Connection
 from store.sql import statements
@@ -217,7 +218,10 @@ async def log_positions_access(
 
 
 async def listen_to_incidents(conn: Connection) -> None:
-    """From now on the connection hears of incidents that change."""
+    """From now on the connection hears of incidents that change; DatabaseUnavailable before the first migration."""
+    row = await (await conn.execute(_statement("has_tables"))).fetchone()
+    if row is None or not row["has_tables"]:
+        raise DatabaseUnavailable("the database has no tables yet; beffroi migrate makes them")
     await conn.execute(_statement("listen_to_incidents"))
 
 

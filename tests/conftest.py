@@ -5,7 +5,8 @@ import os
 import secrets
 import shutil
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psycopg
@@ -37,6 +38,25 @@ def pytest_configure() -> None:
         os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", node)
 
 
+MEASURES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Say what a test has measured, at the end of the run."""
+    name = request.node.name
+    told = request.config.stash.setdefault(MEASURES, [])
+    return lambda what: told.append(f"{name}: {what}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was measured, one line each."""
+    if told := terminalreporter.config.stash.get(MEASURES, []):
+        terminalreporter.section("measured")
+        for line in told:
+            terminalreporter.line(line)
+
+
 @pytest.fixture(autouse=True)
 def plain_journal() -> Iterator[None]:
     """A command that a test runs in this process sets up its journal on the test's own standard error: undo it."""
@@ -54,6 +74,13 @@ async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Emb
 @pytest.fixture(scope="module")
 async def database_url(servers: Embedded) -> AsyncIterator[str]:
     """A fresh, migrated database for the tests of one file."""
+    async with fresh_database(servers) as url:
+        yield url
+
+
+@asynccontextmanager
+async def fresh_database(servers: Embedded) -> AsyncIterator[str]:
+    """A migrated database for the block: a hub with a log of its own needs one of its own."""
     name = f"test_{secrets.token_hex(6)}"
     async with await psycopg.AsyncConnection.connect(servers.database_url, autocommit=True) as connection:
         await connection.execute(f"CREATE DATABASE {name}".encode())

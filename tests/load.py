@@ -6,6 +6,7 @@ The load lives in the test's own event loop, survives the broker's absences, and
 import asyncio
 import json
 import secrets
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,12 +27,22 @@ class Remembering(Outbox):
     """An outbox that remembers what the broker has taken."""
 
     acknowledged: list[Publish] = field(default_factory=list)
+    acknowledged_at_s: list[float] = field(default_factory=list)
+    """When each of them was, by the steady clock."""
+    sent_again: list[Publish] = field(default_factory=list)
+    """What a lost connection left in doubt: the broker may have taken it the first time too."""
+
+    def start_over(self) -> None:
+        """On a new connection what was under way is sent again."""
+        self.sent_again += self.under_way.values()
+        Outbox.start_over(self)
 
     def acknowledge(self, told: Acknowledged) -> None:
         """Remember a message that the broker has taken, then forget that it was under way."""
         message = self.under_way.get(told.packet_id)
         if message is not None and told.refusal is None:
             self.acknowledged.append(message)
+            self.acknowledged_at_s.append(time.monotonic())
         # By name: super() without arguments does not work in a class that slots=True makes anew.
         Outbox.acknowledge(self, told)
 
@@ -94,6 +105,10 @@ class Meters:
     def wanted(self, acknowledged: list[Publish]) -> Counter[tuple[str, int]]:
         """(device, reading) of what the broker took, each once however often it was sent."""
         return Counter({(p.topic.split("/")[3], json.loads(p.payload)["total_m3"]) for p in acknowledged})
+
+    def is_in(self, message: Publish, stored: Counter[tuple[str, int]]) -> bool:
+        """Is a message's reading there?"""
+        return all(row in stored for row in self.wanted([message]))
 
     async def stored(self, database_url: str) -> Counter[tuple[str, int]]:
         """(device, reading) of every row of this run: 2 would be stored twice."""

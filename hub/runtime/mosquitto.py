@@ -21,6 +21,8 @@ from hub.runtime.process import Process, Program, give_to_servers
 from hub.secrets import Secrets, private_folder, write_private
 from hub.settings import Settings
 
+CONNECTIONS = 65_536
+"""A city's devices all at once, some of them twice until the broker knows that their first connection is dead."""
 CONFIGURATION = Path(__file__).parents[2] / "mosquitto.conf"
 
 
@@ -51,6 +53,7 @@ class Mosquitto:
             env={"PATH": "/usr/bin:/bin"},
             is_server=True,
             cwd=self.folder,
+            open_files=CONNECTIONS,
         )
 
     def prepare(self, secrets: Secrets) -> None:

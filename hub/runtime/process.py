@@ -6,6 +6,7 @@ It dies with the process that started it, however that one ends (the kernel's pa
 import asyncio
 import os
 import pwd
+import resource
 import shutil
 import signal
 import time
@@ -35,6 +36,8 @@ class Program:
     is_server: bool = False
     """Run as an ordinary account when the hub runs as root."""
     cwd: Path | None = None
+    open_files: int | None = None
+    """How many files and connections it may have open, as far as the machine allows; as many as the hub when absent."""
 
 
 @dataclass(slots=True)
@@ -99,7 +102,16 @@ def command(program: Program) -> list[str]:
     """The command line with what makes it die with its parent and, for a server under root, drops root."""
     dies = f"--pdeathsig={program.stop_signal.name.removeprefix('SIG')}"
     drops = drop_root() if program.is_server else []
-    return ["setpriv", dies, *drops, "--", *map(str, program.argv)]
+    return [*_open_files(program), "setpriv", dies, *drops, "--", *map(str, program.argv)]
+
+
+def _open_files(program: Program) -> list[str]:
+    """Its own limit for a program that names one: the usual 1,024 are for programs that wait with select(2)."""
+    if program.open_files is None:
+        return []
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = program.open_files if most == resource.RLIM_INFINITY else min(program.open_files, most)
+    return ["prlimit", f"--nofile={limit}:", "--"]
 
 
 def drop_root() -> list[str]:

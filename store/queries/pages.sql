@@ -68,6 +68,9 @@ VALUES (now(), %(login)s, %(device_no)s, %(since)s, %(until)s)
 INSERT INTO position_access (at, login, device_no, from_ts, to_ts)
 SELECT now(), %(login)s, device_no, %(since)s, %(until)s FROM device WHERE kind = ANY (%(kinds)s)
 
+-- name: has_tables
+SELECT to_regclass('incident') IS NOT NULL AS has_tables
+
 -- name: listen_to_incidents
 LISTEN beffroi_incident
 

@@ -62,9 +62,13 @@ def failing(home: Path, name: str, code: int = 1) -> Program:
 
 
 async def run(
-    settings: Settings, *programs: Program, once: tuple[Program, ...] = (), stop_first: tuple[str, ...] = ()
+    settings: Settings,
+    *programs: Program,
+    first: tuple[Program, ...] = (),
+    once: tuple[Program, ...] = (),
+    stop_first: tuple[str, ...] = (),
 ) -> None:
-    plan = Plan(once=once, kept=programs, stop_first=stop_first)
+    plan = Plan(first=first, once=once, kept=programs, stop_first=stop_first)
     memory = ClockMemory(settings.home / "clock.json")
     await asyncio.wait_for(run_hub(settings, plan, clock=Clock(), memory=memory, patience=HASTY), timeout=2 * LIMIT_S)
 
@@ -121,6 +125,21 @@ async def test_nothing_starts_when_the_migration_fails(settings: Settings, tmp_p
     with pytest.raises(BeffroiError, match="migrate failed: the lamp is broken"):
         await run(settings, sleeper(tmp_path, "intake"), once=(failing(tmp_path, "migrate"),))
     assert starts(tmp_path, "intake") == 0
+
+
+async def test_what_needs_no_migration_runs_while_it_waits(settings: Settings, tmp_path: Path) -> None:
+    waits = "import pathlib, time\nwhile not pathlib.Path('database').exists(): time.sleep(0.02)"
+    migrate = Program("migrate", (sys.executable, "-c", waits), cwd=tmp_path)
+    hub = asyncio.create_task(
+        run(settings, sleeper(tmp_path, "worker"), first=(sleeper(tmp_path, "intake"),), once=(migrate,))
+    )
+    await until(lambda: starts(tmp_path, "intake") == 1)
+    assert starts(tmp_path, "worker") == 0
+    (tmp_path / "database").touch()
+    await until(lambda: starts(tmp_path, "worker") == 1)
+    ask_to_stop()
+    await hub
+    assert (tmp_path / "stopped").read_text().split() == ["intake", "worker"]
 
 
 async def test_what_does_not_stop_in_time_is_killed(settings: Settings, tmp_path: Path) -> None:

@@ -1,24 +1,19 @@
-"""What intake recognises as delivered again."""
+"""What intake knows of a source when it starts: the end of the log."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+import threading
+from pathlib import Path
 
-from ingest.intake import Recent
-
-
-def test_what_came_lately_is_known_and_what_came_long_ago_is_not():
-    recent = Recent(size=2)
-    for payload in (b"1", b"2", b"3"):
-        recent.add("t", payload)
-    assert ("t", b"1") not in recent
-    assert ("t", b"2") in recent
-    assert ("t", b"3") in recent
-    assert ("u", b"3") not in recent
+from ingest.intake import Journal
+from ingest.log import Flag, LogWriter, Message
 
 
-@given(st.lists(st.sampled_from([b"a", b"b", b"c"])), st.integers(1, 4))
-def test_the_same_message_twice_is_forgotten_only_with_its_last(payloads, size):
-    recent = Recent(size=size)
-    for payload in payloads:
-        recent.add("t", payload)
-    assert {p for p in (b"a", b"b", b"c") if ("t", p) in recent} == set(payloads[-size:])
+def test_what_the_log_holds_is_known_after_a_restart_by_source_and_in_order(tmp_path: Path):
+    with LogWriter(tmp_path) as log:
+        log.append([Message(0, 1, "city", "t", b"1"), Message(0, 2, "hsl", "t", b"2")])
+        log.append([Message(0, 3, "city", "t", b"1", Flag.DUP | Flag.DUPLICATE), Message(0, 4, "city", "t", b"3")])
+        received = Journal(log, threading.Event()).received_lately()
+    assert set(received) == {"city", "hsl"}
+    city = received["city"]
+    city.resume()
+    told = [city.came_before("t", payload, is_marked=False) for payload in (b"1", b"3", b"2")]
+    assert told == [True, True, False], "a duplicate of the first is not one more"

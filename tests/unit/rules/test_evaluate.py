@@ -203,6 +203,17 @@ def test_silence_is_not_counted_before_the_hub_watches():
     assert ("lamp_silent", "fire", 10) in ticked(board, 11 * 86_400)
 
 
+def test_what_was_silent_before_the_hub_was_away_stays_so_until_it_is_heard():
+    board, day = lighting_board(), 86_400
+    heard(board, {"no": FIRST_LAMP_NO, "ts": 0, "dim_pct": 0, "power_w": 0})
+    assert ("lamp_silent", "fire", FIRST_LAMP_NO) in ticked(board, day)
+    board.watched_us[:] = 0
+    board.watch(NOW_US + 2 * day * 1_000_000, anew=True)
+    assert ("lamp_silent", "clear", FIRST_LAMP_NO) not in ticked(board, 2 * day + 1)
+    spoken = {"no": FIRST_LAMP_NO, "ts": 2 * day + 2, "dim_pct": 0, "power_w": 0}
+    assert ("lamp_silent", "clear", FIRST_LAMP_NO, "") in heard(board, spoken)
+
+
 def test_a_device_that_joins_later_is_watched_from_then():
     board = lighting_board()
     board.watched_us[3:] = 0

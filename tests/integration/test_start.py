@@ -1,0 +1,96 @@
+"""The hub starts without its servers, says what it waits for, and goes on by itself when they come."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from hub.runtime.servers import Embedded
+from ingest.log import LogReader
+from tests.conftest import free_port, fresh_database
+from tests.database import accounts_balance
+from tests.forward import behind, open_port
+from tests.load import Load, Meters
+from tests.processes import Processes, eventually
+
+PARTS = ("intake", "worker", "telealert", "serve")
+WAITS_S = 4.0
+LINES = {"intake": 3, "worker": 6, "telealert": 3, "serve": 3}
+"""What each may say at most, with both servers absent for a while and then there: not a line a second."""
+
+
+@pytest.fixture
+async def database_url(servers: Embedded) -> AsyncIterator[str]:
+    async with fresh_database(servers) as url:
+        yield url
+
+
+class Late:
+    """A hub whose servers are behind ports that open later."""
+
+    def __init__(self, home: Path, database_url: str, broker: Embedded) -> None:
+        self.urls = {"database": database_url, "broker": broker.mqtt_url}
+        self.ports = {name: free_port() for name in self.urls}
+        self.page = f"http://127.0.0.1:{(http_port := free_port())}"
+        behind_url = {name: behind(url, self.ports[name]) for name, url in self.urls.items()}
+        self.hub = Processes(home, behind_url["database"], behind_url["broker"], {"BEFFROI_HTTP_PORT": str(http_port)})
+
+    async def health(self) -> dict[str, bool]:
+        try:
+            async with httpx.AsyncClient() as client:
+                found: dict[str, bool] = json.loads((await client.get(f"{self.page}/healthz")).text)
+                return found
+        except httpx.TransportError:
+            return {}
+
+    async def sign_in_page(self) -> httpx.Response:
+        async with httpx.AsyncClient(headers={"accept-language": "en"}) as client:
+            return await client.post(
+                f"{self.page}/login", data={"login": "x", "password": "y"}, headers={"origin": self.page}
+            )
+
+    def logged(self) -> int:
+        log = LogReader(self.hub.home / "log")
+        try:
+            return log.next_offset
+        finally:
+            log.close()
+
+    def said(self, name: str) -> list[str]:
+        return (self.hub.home / f"{name}.log").read_text().splitlines()
+
+
+@pytest.mark.parametrize("first", ["broker", pytest.param("database", marks=pytest.mark.soak)])
+async def test_without_its_servers_the_hub_waits_says_so_and_goes_on(
+    tmp_path: Path, database_url: str, broker: Embedded, first: str
+):
+    late, meters = Late(tmp_path, database_url, broker), Meters()
+    load = Load(broker.simulator_url, meters.message, 200)
+    with late.hub as hub:
+        async with AsyncExitStack() as ports:
+            hub.start(*PARTS)
+            nothing = {"page": True, "database": False, "broker": False, "live": False}
+            await eventually(late.health, lambda health: health == nothing)
+            answer = await late.sign_in_page()
+            assert answer.status_code == 503 and "database" in answer.text
+            await asyncio.sleep(WAITS_S)
+            for name in (first, *({"broker", "database"} - {first})):
+                assert all(process.poll() is None for process in hub.running.values()), hub.said()
+                await ports.enter_async_context(open_port(late.ports[name], late.urls[name]))
+                await eventually(late.health, lambda health, here=name: health[here])
+                if name == "broker":
+                    await hub.hears()
+                    await load.run(1)
+                    await eventually(lambda: asyncio.sleep(0, late.logged()), lambda n: n == len(load.acknowledged))
+            await eventually(late.health, lambda health: all(health.values()))
+            await meters.exactly_once(database_url, load.acknowledged)
+            await accounts_balance(database_url)
+            for name, most in LINES.items():
+                told = [line for line in late.said(name) if "[info" not in line or "waiting" in line]
+                assert 1 <= len(told) <= most, told
+            assert "Traceback" not in hub.said()
+            hub.stop()
