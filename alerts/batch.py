@@ -49,6 +49,8 @@ def read_transition(payload: bytes) -> Transition | str:
         transition = Transition.decode(payload)
     except msgspec.MsgspecError as error:
         return f"not a transition: {error}"
+    if "\x00" in transition.kind + transition.code + "".join(transition.explanation.columns):
+        return "a name in it holds a NUL character, which no text of the database may"
     if not 0 < transition.device_no < 2**31:
         return f"there is no device number {transition.device_no}"
     if transition.priority not in (1, 2, 3):

@@ -4,7 +4,7 @@ A row is a device, in the order of the registry. Times are int64 microseconds si
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
@@ -35,6 +35,11 @@ class Life:
         return cls(np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, bool), np.zeros(n, bool))
 
 
+    def copy(self) -> Self:
+        """The same, in arrays of its own."""
+        return replace(self, **{part.name: getattr(self, part.name).copy() for part in fields(self)})
+
+
 @dataclass(frozen=True, slots=True)
 class Board:
     """One kind's devices, n rows."""
@@ -60,6 +65,8 @@ class Board:
     """Hub time since which its silence is counted; 0 while the rules are not at the head of the log."""
     replayed: Mask
     """Its newest reading was replayed: nobody is to be called for it."""
+    late: Mask
+    """Its newest reading came late: likewise."""
     lives: Mapping[str, Life]
     """By rule code."""
     row_by_no: NDArray[np.int32]
@@ -91,6 +98,7 @@ class Board:
             heard_us=np.zeros(n, np.int64),
             watched_us=np.zeros(n, np.int64),
             replayed=np.zeros(n, bool),
+            late=np.zeros(n, bool),
             lives={rule.code: Life.blank(n) for rule in kind.rules},
             row_by_no=row_by_no,
         )
@@ -120,6 +128,7 @@ class Board:
         yield "heard_us", self.heard_us
         yield "watched_us", self.watched_us
         yield "replayed", self.replayed
+        yield "late", self.late
         for name, values in zip(self.kind.field_names, self.values, strict=True):
             yield f"value.{name}", values
         for code, life in self.lives.items():
@@ -193,7 +202,10 @@ class View(Mapping[str, Column]):
         return period_s
 
     def _children(self, name: str) -> Column:
-        """`children__<derived column>__share`: of each row's commissioned children of which it is known."""
+        """`children__<derived column>__share`: of each row's commissioned children of which it is known.
+
+        What a child told late says nothing of now, and is unknown here.
+        """
         _, derived_name, how = name.split("__")
         if how != "share":
             raise KeyError(f"{name}: children can be asked for a share")
@@ -202,6 +214,8 @@ class View(Mapping[str, Column]):
         children = children[np.isin(self.board.parent[children], self.rows)]
         view = View(self.board, children, self.now_us)
         known = is_known(formula.columns, view)
+        if not CLOCK_COLUMNS.issuperset(formula.columns):
+            known &= ~self.board.late[children]
         n, parents = len(self.board), self.board.parent[children]
         total = np.bincount(parents[known], minlength=n)[self.rows]
         true = np.bincount(parents[known & formula(view)], minlength=n)[self.rows]

@@ -1,10 +1,14 @@
 """Evaluation: readings change the board, and rules on what changed give transitions. Pure.
 
 Readings of one device are applied one after the other in the order of the log, as rounds over all devices, so that
-it does not matter how the log is cut into batches. A reading that is older than its device's newest never rewinds it.
+it does not matter how the log is cut into batches. A reading that is older than its device's newest never rewinds it;
+one of the very same time completes it.
+
+Whether a reading is late is a matter of when the hub received it, not of when it is read from the log: what came on time
+while the worker was down still calls. A device of which only late or replayed readings are known calls nobody.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +16,7 @@ from devices.kind import Kind, Mask, Rule
 from devices.readings import Readings
 from devices.transition import Action, Explanation, Quiet, Transition
 from hub.clock import SECOND_US
-from rules.board import NEVER, Board, Rows, Times, View, is_known
+from rules.board import NEVER, Board, Life, Rows, Times, View, is_known
 from rules.life import Outcome, live, rounds
 
 PAGE_WITHIN_US = 86_400 * SECOND_US
@@ -43,14 +47,18 @@ def _apply_round(
     board.heard_us[rows] = np.maximum(board.heard_us[rows], received_us)
     # A clock that runs ahead must not make later readings look late.
     ts_us = np.minimum(readings.ts_us[entries], received_us)
-    newer = ts_us > board.last_us[rows]
-    entries, rows, ts_us, received_us = entries[newer], rows[newer], ts_us[newer], received_us[newer]
+    replayed, last_us = readings.replayed[entries], board.last_us[rows]
+    # Many devices tell one moment in two messages. A replay of the newest moment brings nothing that is not known.
+    same = (ts_us == last_us) & ~replayed
+    wanted = (ts_us > last_us) | same
+    entries, rows, ts_us, received_us = entries[wanted], rows[wanted], ts_us[wanted], received_us[wanted]
     board.last_us[rows] = ts_us
-    board.replayed[rows] = readings.replayed[entries]
+    board.replayed[rows] = replayed[wanted]
+    # The same moment told again a day later does not make what was told on time late.
+    board.late[rows] = (received_us - ts_us > PAGE_WITHIN_US) & (~same[wanted] | board.late[rows])
     told = readings.values[:, entries]
     board.values[:, rows] = np.where(np.isnan(told), board.values[:, rows], told)
 
-    is_late = received_us - ts_us > PAGE_WITHIN_US
     watched = board.commissioned[rows]
     transitions: list[Transition] = []
     for rule in board.kind.rules:
@@ -59,7 +67,7 @@ def _apply_round(
             view = View(board, rows[here], now_us)
             # A timed rule lives in hub time, by readings and by ticks alike.
             at_us = np.full(int(here.sum()), now_us) if rule.is_timed else ts_us[here]
-            transitions += _evaluate(rule, view, at_us, is_late[here])
+            transitions += _evaluate(rule, view, at_us)
     return _in_causal_order(board.kind, transitions)
 
 
@@ -69,7 +77,7 @@ def tick(board: Board, *, now_us: int) -> list[Transition]:
     for rule in board.kind.rules:
         if rule.is_timed and len(rows := board.rows_of(rule)):
             view = View(board, rows, now_us)
-            transitions += _evaluate(rule, view, np.full(len(rows), now_us), np.zeros(len(rows), bool))
+            transitions += _evaluate(rule, view, np.full(len(rows), now_us))
     return _in_causal_order(board.kind, transitions)
 
 
@@ -87,11 +95,11 @@ def _in_causal_order(kind: Kind, transitions: list[Transition]) -> list[Transiti
     return sorted(transitions, key=place)
 
 
-def _evaluate(rule: Rule, view: View, ts_us: Times, is_late: Mask) -> list[Transition]:
+def _evaluate(rule: Rule, view: View, ts_us: Times) -> list[Transition]:
     board, rows = view.board, view.rows
     bad: Mask = rule.condition(view)
     good: Mask = rule.clear(view) if rule.clear else ~bad
-    is_replayed = board.replayed[rows] | _has_replayed_child(rule, view)
+    is_replayed, is_late = board.replayed[rows] | _has_replayed_child(rule, view), _is_late(rule, view)
     outcome = live(
         board.lives[rule.code],
         rows,
@@ -104,6 +112,14 @@ def _evaluate(rule: Rule, view: View, ts_us: Times, is_late: Mask) -> list[Trans
         calm_us=int(rule.calm_s * SECOND_US),
     )
     return list(_told(rule, view, ts_us, outcome, is_replayed, is_late))
+
+
+def _is_late(rule: Rule, view: View) -> Mask:
+    """Rows whose newest reading came late; but what is overdue now is silent now, whatever it said before."""
+    late = view.board.late[view.rows]
+    if rule.is_silence and late.any():
+        late &= ~(view["overdue_periods"] > 1)
+    return late
 
 
 def _has_replayed_child(rule: Rule, view: View) -> Mask:
@@ -145,20 +161,27 @@ def _number(value: np.float64) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def mark(board: Board, transitions: Sequence[Transition]) -> None:
-    """Make rules fire or not as the last durable transition of each says, after a crash.
+def mark(board: Board, before: Mapping[str, Life], transitions: Sequence[Transition]) -> None:
+    """Make rules fire or not as was told, after a crash and after the log was read again in silence.
 
-    Where reading the log again came to the same end, its state is left: it may know what came after.
+    Told is what was firing `before` that reading, by rule code, and then the last durable transition of each rule and
+    device. Where reading came to the same end, its state is left: it may know what came after. What it found beyond that
+    (a codec, a rule or the registry has changed meanwhile) nobody was told: the next reading will.
     """
     last = {(transition.device_no, transition.code): transition for transition in transitions}
     for transition in last.values():
         row = int(board.rows(np.array([transition.device_no]))[0])
-        life = board.lives.get(transition.code)
-        if row < 0 or life is None:
+        told = before.get(transition.code)
+        if row < 0 or told is None:
             continue
         is_on = transition.action == "fire"
-        if life.firing[row] != is_on:
-            life.since_us[row] = transition.ts_us if is_on else NEVER
-            life.calm_us[row] = NEVER
-        life.firing[row] = is_on
-        life.loud[row] = is_on and not transition.quiet
+        told.firing[row], told.loud[row] = is_on, is_on and not transition.quiet
+        told.since_us[row] = transition.ts_us
+        if not is_on and board.lives[transition.code].firing[row]:
+            board.lives[transition.code].since_us[row] = NEVER
+    for code, life in board.lives.items():
+        told = before[code]
+        differs = life.firing != told.firing
+        life.since_us[differs & told.firing] = told.since_us[differs & told.firing]
+        life.calm_us[differs] = NEVER
+        life.firing[:], life.loud[:] = told.firing, told.loud
