@@ -34,7 +34,6 @@ class Life:
     def blank(cls, n: int) -> Self:
         return cls(np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, bool), np.zeros(n, bool))
 
-
     def copy(self) -> Self:
         """The same, in arrays of its own."""
         return replace(self, **{part.name: getattr(self, part.name).copy() for part in fields(self)})

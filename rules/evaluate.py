@@ -4,8 +4,8 @@ Readings of one device are applied one after the other in the order of the log, 
 it does not matter how the log is cut into batches. A reading that is older than its device's newest never rewinds it;
 one of the very same time completes it.
 
-Whether a reading is late is a matter of when the hub received it, not of when it is read from the log: what came on time
-while the worker was down still calls. A device of which only late or replayed readings are known calls nobody.
+Whether a reading is late is a matter of when the hub received it, not of when it is read from the log: what came on
+time while the worker was down still calls. What only a late or replayed reading tells calls nobody, at a tick neither.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -165,8 +165,8 @@ def mark(board: Board, before: Mapping[str, Life], transitions: Sequence[Transit
     """Make rules fire or not as was told, after a crash and after the log was read again in silence.
 
     Told is what was firing `before` that reading, by rule code, and then the last durable transition of each rule and
-    device. Where reading came to the same end, its state is left: it may know what came after. What it found beyond that
-    (a codec, a rule or the registry has changed meanwhile) nobody was told: the next reading will.
+    device. Where reading came to the same end, its state is left: it may know what came after. What it found beyond
+    that (a codec, a rule or the registry has changed meanwhile) was not told: the next reading will.
     """
     last = {(transition.device_no, transition.code): transition for transition in transitions}
     for transition in last.values():

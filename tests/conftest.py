@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 import structlog
@@ -32,7 +33,12 @@ def hub_settings(home: Path, **more: object) -> Settings:
 
 
 def pytest_configure() -> None:
-    """Playwright runs on the machine's Node: the one that it brings needs a library that a small Debian lacks."""
+    """Playwright runs on the machine's Node: the one that it brings needs a library that a small Debian lacks.
+
+    No property is a matter of milliseconds: a busy machine must not fail one.
+    """
+    hypothesis.settings.register_profile("any machine", deadline=None)
+    hypothesis.settings.load_profile("any machine")
     if node := shutil.which("node"):
         os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", node)
 

@@ -15,17 +15,17 @@ from ingest.log import Flag, Message
 from tests.readings import NOW_US
 
 LONGEST_TOPIC = 65_535
-NUMBERS = """
+_NUMBERS = """
 0 -0 1 -1 0.1 1e-400 5e-324 1e15 1.7976931348623157e308 1e309 -1e999 NaN Infinity -Infinity 2147483648 4294967295
 9007199254740993 9223372036854775807 9223372036854775808 18446744073709551616 00 01 .5 1. +1 0x10 1_000 1e 1e+ --1
-""".split()
-TIMES = """
+"""
+_TIMES = """
 0 1 -5 978307200 1780000000 1780000000.25 1780000000000 1780000000000000 1780000000000000000 4294967295 4102444800000
 "2026-10-25T02:30:00+02:00" "2026-10-25T02:30:00+01:00" "2026-05-28T20:26:40" "2016-12-31T23:59:60Z" ""
 "9999-12-31T23:59:60Z" "2026-05-28T20:26:40.123456789Z" "2026-02-30T00:00:00Z" "2026-05-28T24:00:00Z" "soon"
 "0001-01-01T00:00:00+23:59" "9999-12-31T23:59:59-23:59" "1111-11-11T11:11:11Z" "20260528T202640Z" "2026-W22-4"
 "28/05/2026" "2026-05-28T20:26:40+0200" "2026-05-28T20:26:40Z[Europe/Paris]" "2026-05-28t20:26:40z" "20:26:40"
-""".split()
+"""
 TEXTS = (
     "",
     " ",
@@ -55,8 +55,8 @@ TEXTS = (
     "\\" * 9,
 )
 RAW = (
-    *NUMBERS,
-    *TIMES,
+    *_NUMBERS.split(),
+    *_TIMES.split(),
     *map(json.dumps, TEXTS),
     "null",
     "true",
@@ -109,7 +109,9 @@ class Fuzz:
         """Messages as a log holds them: some late, some replayed, some delivered twice."""
         flags = (0, 0, 0, Flag.DUP, Flag.RETAINED, Flag.REPLAY, Flag.DUP | Flag.DUPLICATE)
         return [
-            Message(first_offset + place, NOW_US + place * SECOND_US, source, *self.message(), self.chance.choice(flags))
+            Message(
+                first_offset + place, NOW_US + place * SECOND_US, source, *self.message(), self.chance.choice(flags)
+            )
             for place in range(count)
         ]
 

@@ -19,7 +19,7 @@ from ingest.codecs.loose import BYTE_ORDER_MARK, leap_second, not_json
 HEARD_SUFFIXES = ("telemetry", "batch", "state", "config")
 COMMAND_SUFFIXES = ("cmd", "cmd_ack")
 LONGEST_NAME = 64
-IDENTITY = re.compile(r"[^/+#\x00-\x1f\x7f]{1,%d}" % LONGEST_NAME)
+IDENTITY = re.compile(r"[^/+#\x00-\x1f\x7f]{1,64}")
 LONGEST_TOPIC = 256
 """In characters; no topic that names a device has more."""
 SECONDS_END, MILLISECONDS_END, MICROSECONDS_END = 10**11, 10**14, 10**17
@@ -119,7 +119,7 @@ def _parsed(topic: str) -> Address | Reject | None:
 
 
 def event_time_us(ts: Ts) -> int | None:
-    """A device's `ts` (RFC 3339, or seconds since 1970 or their thousandths, millionths, billionths) in microseconds."""
+    """A `ts` of RFC 3339, or seconds since 1970 or a thousandth, millionth, billionth of them, in microseconds."""
     if ts is None:
         return None
     if isinstance(ts, datetime):

@@ -176,9 +176,7 @@ def test_after_a_crash_a_fault_that_was_read_again_and_never_told_is_told_with_t
     board = lighting_board()
     before = {code: life.copy() for code, life in board.lives.items()}
     heard(board, out(10, 0), out(10, 900), out(11, 0), out(11, 900))
-    told = Transition(
-        LIGHTING.name, "lamp_out", 11, "fire", NOW_US + 900_000_000, 0, 3, "", Explanation({}, {}, 900.0)
-    )
+    told = Transition(LIGHTING.name, "lamp_out", 11, "fire", NOW_US + 900_000_000, 0, 3, "", Explanation({}, {}, 900.0))
     mark(board, before, [told])
     assert board.lives["lamp_out"].firing[board.rows(np.array([10, 11]))].tolist() == [False, True]
     assert heard(board, out(10, 960), out(11, 960)) == [("lamp_out", "fire", 10, "")]
