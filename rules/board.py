@@ -16,6 +16,8 @@ from devices.registry import Registry
 Rows = NDArray[np.intp]
 Times = NDArray[np.int64]
 NEVER = 0
+LIVE, LATE, REPLAYED = range(3)
+"""How the board came to know a value. What only a late or a replayed reading told is history: it calls nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Board:
     attributes: Mapping[str, Column]
     values: NDArray[np.float64]
     """Latest known value by field, shape (fields, n)."""
+    heard_how: NDArray[np.uint8]
+    """How each value came: LIVE, LATE or REPLAYED, shape (fields, n)."""
     last_us: Times
     """Event time of the newest reading that was applied."""
     heard_us: Times
@@ -64,8 +68,6 @@ class Board:
     """Hub time since which its silence is counted; 0 while the rules are not at the head of the log."""
     replayed: Mask
     """Its newest reading was replayed: nobody is to be called for it."""
-    late: Mask
-    """Its newest reading came late: likewise."""
     lives: Mapping[str, Life]
     """By rule code."""
     row_by_no: NDArray[np.int32]
@@ -93,11 +95,11 @@ class Board:
             parent=parent.astype(np.intp),
             attributes=part.attributes,
             values=np.full((len(kind.fields), n), np.nan),
+            heard_how=np.full((len(kind.fields), n), LIVE, np.uint8),
             last_us=np.zeros(n, np.int64),
             heard_us=np.zeros(n, np.int64),
             watched_us=np.zeros(n, np.int64),
             replayed=np.zeros(n, bool),
-            late=np.zeros(n, bool),
             lives={rule.code: Life.blank(n) for rule in kind.rules},
             row_by_no=row_by_no,
         )
@@ -127,9 +129,9 @@ class Board:
         yield "heard_us", self.heard_us
         yield "watched_us", self.watched_us
         yield "replayed", self.replayed
-        yield "late", self.late
-        for name, values in zip(self.kind.field_names, self.values, strict=True):
+        for name, values, how in zip(self.kind.field_names, self.values, self.heard_how, strict=True):
             yield f"value.{name}", values
+            yield f"how.{name}", how
         for code, life in self.lives.items():
             for part in fields(Life):
                 yield f"rule.{code}.{part.name}", getattr(life, part.name)
@@ -149,17 +151,22 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class View(Mapping[str, Column]):
-    """Columns of some rows of a board, made when a rule asks for them; `now_us` is for the clock columns."""
+    """Columns of some rows of a board, made when a rule asks for them; `now_us` is for the clock columns.
+
+    With `live_only` what no live reading has told is unknown.
+    """
 
     board: Board
     rows: Rows
     now_us: int
+    live_only: bool = False
 
     def __getitem__(self, name: str) -> Column:
         board = self.board
         if name in board.kind.field_names:
-            values: Column = board.values[board.kind.field_index(name), self.rows]
-            return values
+            field = board.kind.field_index(name)
+            values: Column = board.values[field, self.rows]
+            return np.where(board.heard_how[field, self.rows] == LIVE, values, np.nan) if self.live_only else values
         if name in board.attributes:
             return board.attributes[name][self.rows]
         if name.startswith("children__"):
@@ -201,20 +208,15 @@ class View(Mapping[str, Column]):
         return period_s
 
     def _children(self, name: str) -> Column:
-        """`children__<derived column>__share`: of each row's commissioned children of which it is known.
-
-        What a child told late says nothing of now, and is unknown here.
-        """
+        """`children__<derived column>__share`: of each row's commissioned children of which it is known."""
         _, derived_name, how = name.split("__")
         if how != "share":
             raise KeyError(f"{name}: children can be asked for a share")
-        formula = next(f for f in self.board.kind.derived if f.function.__name__ == derived_name)
+        formula = self.board.kind.derived_formula(derived_name)
         children = np.flatnonzero(self.board.commissioned & (self.board.parent >= 0))
         children = children[np.isin(self.board.parent[children], self.rows)]
-        view = View(self.board, children, self.now_us)
+        view = View(self.board, children, self.now_us, self.live_only)
         known = is_known(formula.columns, view)
-        if not CLOCK_COLUMNS.issuperset(formula.columns):
-            known &= ~self.board.late[children]
         n, parents = len(self.board), self.board.parent[children]
         total = np.bincount(parents[known], minlength=n)[self.rows]
         true = np.bincount(parents[known & formula(view)], minlength=n)[self.rows]

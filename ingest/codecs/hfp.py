@@ -166,7 +166,7 @@ def _ts_us(body: Mapping[str, object]) -> int | None:
     ts_us = instant_us(body.get("tst"))
     if ts_us is None:
         seconds = number(body, "tsi")
-        ts_us = None if seconds is None or abs(seconds) > LATEST_S else int(seconds * 1_000_000)
+        ts_us = None if seconds is None or abs(seconds) > LATEST_S else round(seconds * 1_000_000)
     return ts_us
 
 

@@ -131,7 +131,7 @@ def event_time_us(ts: Ts) -> int | None:
         microseconds = ts
     else:
         microseconds = ts * (1_000 if size >= SECONDS_END else 1_000_000)
-    return int(microseconds) if abs(microseconds) < 2**62 else None
+    return round(microseconds) if abs(microseconds) < 2**62 else None
 
 
 class Native:

@@ -133,10 +133,31 @@ def test_what_only_a_late_reading_told_is_not_confirmed_by_the_clock():
     ]
 
 
+@pytest.mark.parametrize("how", [{"replayed": True}, {"ts": -40 * 86_400}])
+def test_a_live_reading_that_does_not_speak_of_it_confirms_nothing(how):
+    board = lighting_board()
+    said = {"no": FEEDER_NO, "ts": 1, "breaker_tripped": 1, "received": 1} | how
+    told = heard(board, said)
+    assert [t[:2] for t in told] == [("feeder_out", "fire")] and told[0][3] in ("late", "replayed")
+    assert heard(board, {"no": FEEDER_NO, "ts": 2, "voltage_v": 230}) == []
+    assert heard(board, {"no": FEEDER_NO, "ts": 3, "breaker_tripped": 1}) == [("feeder_out", "fire", FEEDER_NO, "")]
+
+
+def test_a_live_fault_calls_whatever_old_readings_told_beside_it():
+    board = lighting_board()
+    heard(board, {"no": FEEDER_NO, "ts": 0, "received": 40 * 86_400, "current_a": 4, "contactor_closed": 1})
+    heard(board, *(out(10 + i, 0, received=40 * 86_400) for i in range(3)))
+    told = heard(board, {"no": FEEDER_NO, "ts": 40 * 86_400 + 1, "breaker_tripped": 1})
+    assert told == [("feeder_out", "fire", FEEDER_NO, "")]
+
+
 def test_lamps_that_told_a_month_late_that_they_were_dark_are_no_feeder_out():
     board = board_watched_since(30 * 86_400)
     heard(board, *(out(10 + i, 0, received=30 * 86_400) for i in range(LAMPS)))
-    assert ticked(board, 30 * 86_400 + 5) == []
+    told = tick(board, now_us=NOW_US + (30 * 86_400 + 5) * 1_000_000)
+    assert [(t.code, t.quiet) for t in told if t.code != "cabinet_silent"] == [("feeder_out", "late")]
+    heard(board, *(out(10 + i, 30 * 86_400 + 6) for i in range(LAMPS)))
+    assert ticked(board, 30 * 86_400 + 7) == [("feeder_out", "fire", FEEDER_NO)]
 
 
 def test_a_device_that_told_late_and_is_silent_since_is_silent():
