@@ -79,6 +79,12 @@ class Codec(Protocol):
         """Some messages that it reads whole, as topic and payload: one of each sort; tests begin with them."""
 
 
+def shown(text: str, most: int = 100) -> str:
+    """A stranger's text for a sentence: quoted, of at most so many characters, none of which moves a cursor."""
+    quoted = repr(text[:most])
+    return quoted if len(quoted) <= most else f"{quoted[: most - 4]}...{quoted[0]}"
+
+
 def is_too_deep(value: object, levels: int = DEEPEST) -> bool:
     """Are lists or objects in it nested so deep that later steps, which go down level by level, could fail?"""
     if not isinstance(value, list | dict):

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from devices.fleet_vehicle import KIND
 from devices.registry import name_fault
-from ingest.codecs.codec import Heard, Reject, in_order
+from ingest.codecs.codec import Heard, Reject, in_order, shown
 from ingest.codecs.loose import RefusedError, instant_us, json_object, kept, number
 
 EVENTS: Mapping[str, str | None] = {
@@ -71,15 +71,19 @@ def _parsed(topic: str) -> Address | Reject:
     levels = topic.removeprefix("/").split("/")
     try:
         if levels[:2] != ["hfp", "v2"] or len(levels) < 8:
-            raise RefusedError("wrong_topic", f"{topic[:200]!r}: an HFP topic is /hfp/v2/ and at least six more levels")
+            raise RefusedError(
+                "wrong_topic", f"{shown(topic, 200)}: an HFP topic is /hfp/v2/ and at least six more levels"
+            )
         journey, temporal, event, mode, operator, vehicle = levels[2:8]
         if event not in EVENTS:
-            raise RefusedError("unknown_event", f"{event[:40]!r} is no HFP event type; known are {', '.join(EVENTS)}")
+            raise RefusedError(
+                "unknown_event", f"{shown(event, 40)} is no HFP event type; known are {', '.join(EVENTS)}"
+            )
         device_id = f"{operator}-{vehicle}"
         fault = name_fault(device_id)
         if fault or not operator or not vehicle:
             raise RefusedError(
-                "no_identity", f"operator and vehicle {device_id[:80]!r} {fault or 'are not both there'}"
+                "no_identity", f"operator and vehicle {shown(device_id, 80)} {fault or 'are not both there'}"
             )
     except RefusedError as error:
         return error.reject()

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from hub.clock import to_us
-from ingest.codecs.codec import DEEPEST, WHOLE, Reason, Reject, is_too_deep
+from ingest.codecs.codec import DEEPEST, WHOLE, Reason, Reject, is_too_deep, shown
 from store.jsonb import MAX_INTEGER, storable
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -103,7 +103,7 @@ def _word(value: object) -> str:
         case int() | float():
             return "a number"
         case str():
-            return f"the text {value[:40]!r}"
+            return f"the text {shown(value, 40)}"
         case list():
             return "a list"
         case None:

@@ -13,7 +13,7 @@ from msgspec.structs import astuple
 from devices.kind import Kind, kinds
 from devices.readings import Key
 from hub.clock import to_us
-from ingest.codecs.codec import DEEPEST, WHOLE, Heard, Reject, is_too_deep
+from ingest.codecs.codec import DEEPEST, WHOLE, Heard, Reject, is_too_deep, shown
 from ingest.codecs.loose import BYTE_ORDER_MARK, leap_second, not_json
 
 HEARD_SUFFIXES = ("telemetry", "batch", "state", "config")
@@ -104,17 +104,19 @@ def parse_topic(topic: str) -> Address | Reject | None:
 def _parsed(topic: str) -> Address | Reject | None:
     levels = topic.split("/")
     if len(levels) != 5 or levels[0] != "city":
-        return Reject(WHOLE, "wrong_topic", f"{topic[:200]!r}: a topic is city/commune/kind/device/telemetry")
+        return Reject(WHOLE, "wrong_topic", f"{shown(topic, 200)}: a topic is city/commune/kind/device/telemetry")
     _, commune, kind_name, device_id, suffix = levels
     if suffix in COMMAND_SUFFIXES:
         return None
     if suffix not in HEARD_SUFFIXES:
-        return Reject(WHOLE, "wrong_topic", f"{suffix[:40]!r}: the last level is one of {', '.join(HEARD_SUFFIXES)}")
+        return Reject(
+            WHOLE, "wrong_topic", f"{shown(suffix, 40)}: the last level is one of {', '.join(HEARD_SUFFIXES)}"
+        )
     if not (is_identity(commune) and is_identity(device_id)):
         return Reject(WHOLE, "wrong_topic", "commune and device are 1 to 64 printable characters")
     kind = kinds().get(kind_name)
     if kind is None:
-        return Reject(WHOLE, "unknown_kind", f"{kind_name[:40]!r}: the kinds are {', '.join(sorted(kinds()))}")
+        return Reject(WHOLE, "unknown_kind", f"{shown(kind_name, 40)}: the kinds are {', '.join(sorted(kinds()))}")
     return Address((commune, kind_name, device_id), kind, suffix)
 
 
@@ -190,7 +192,7 @@ def _heard(address: Address, format_: Format, number: int, part: Any, rest: dict
             return Reject(number, "no_identity", 'an element of a batch needs its device in "id"')
         key = (key[0], key[1], part.id)
     if part.event is not None and part.event not in format_.events:
-        return Reject(number, "unknown_event", f"{part.event[:100]!r} is not an event of {address.kind.name}")
+        return Reject(number, "unknown_event", f"{shown(part.event)} is not an event of {address.kind.name}")
     ts = part.ts
     ts_us = ts * 1_000 if type(ts) is int and SECONDS_END <= ts < MILLISECONDS_END else event_time_us(ts)
     return Heard(max(number, 0), key, ts_us, astuple(part)[HEAD_FIELDS:], part.event, rest)

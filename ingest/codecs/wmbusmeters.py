@@ -14,7 +14,7 @@ from devices import energy_meter, water_meter
 from devices.kind import Kind
 from devices.registry import name_fault
 from ingest.codecs import wmbusmeters_electricity as electricity
-from ingest.codecs.codec import Heard, Reject, in_order
+from ingest.codecs.codec import Heard, Reject, in_order, shown
 from ingest.codecs.loose import RefusedError, instant_us, json_object, kept, number, text
 
 Fields = dict[str, float | None]
@@ -121,11 +121,11 @@ def _heard(telegram: Mapping[str, object], commune: str) -> Heard:
         raise RefusedError("wrong_type", "media is missing: not a telegram of wmbusmeters")
     medium = MEDIA.get(media.lower())
     if medium is None:
-        raise RefusedError("unsupported", f"media {media[:40]!r}: the hub has no kind of device for it yet")
+        raise RefusedError("unsupported", f"media {shown(media, 40)}: the hub has no kind of device for it yet")
     meter_id = text(telegram, "id") or ""
     fault = name_fault(meter_id)
     if fault:
-        raise RefusedError("no_identity", f"id {meter_id[:80]!r} {fault}")
+        raise RefusedError("no_identity", f"id {shown(meter_id, 80)} {fault}")
     fields, used = medium.measured(telegram)
     told = status_flags(telegram)
     flags = {flag: told[word] for flag, word in medium.flags.items() if word in told}

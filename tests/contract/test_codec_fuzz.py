@@ -6,9 +6,11 @@ A codec is found by its file and fuzzed from its own examples, so a new one need
 import json
 import math
 import secrets
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from random import Random
 from typing import get_args
 
@@ -31,6 +33,8 @@ from tests.readings import NOW_US
 NAMES = sorted(codecs())
 WORDS = {language: reasons(words) for language, words in load_words("Europe/Paris", {}).items()}
 STRETCH = 100
+FOUND = Path("tests/data/found")
+GUIDED_RUNS = 1_000_000
 
 
 def assert_lawful(codec: Codec, messages: list[Message]) -> None:
@@ -105,6 +109,40 @@ def test_and_so_are_very_many(name: str, count: int, capsys: pytest.CaptureFixtu
     if count >= 1_000_000:
         with capsys.disabled():
             sys.stdout.write(f" {name}: {count:,} messages, {count / (time.perf_counter() - began):,.0f} a second ")
+
+
+# Guided by what it reaches of the code (atheris); what it finds stays as a regression
+
+
+def found_by(name: str) -> list[Path]:
+    """Inputs that once failed, and are to be kept in the repository: a topic, a line feed and a payload."""
+    return sorted(FOUND.glob(f"{name}-*"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_found_once_stays_mended(name: str):
+    for path in found_by(name):
+        topic, _, payload = path.read_bytes().partition(b"\n")
+        message = Message(0, NOW_US, "city", topic.decode("utf-8", "replace"), payload)
+        assert_lawful(codecs()[name], [message])
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", NAMES)
+def test_a_million_guided_inputs(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    pytest.importorskip("atheris", reason="atheris has wheels for Linux on x86-64 only; elsewhere it needs clang")
+    FOUND.mkdir(exist_ok=True)
+    limits = [f"-runs={GUIDED_RUNS}", "-max_len=4096", "-timeout=10", "-rss_limit_mb=1024", "-verbosity=1"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.guided", name, str(tmp_path), f"-artifact_prefix={FOUND}/{name}-", *limits],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = ran.stderr[-3_000:]
+    assert ran.returncode == 0, f"commit the input that {FOUND} now holds, and mend {name}:\n{said}"
+    with capsys.disabled():
+        sys.stdout.write(f" {name}: {ran.stderr.strip().splitlines()[-1]} ")
 
 
 # Time: what a payload costs grows with its bytes, not with their square
