@@ -22,7 +22,7 @@ test: dev page
 	@$(BIN)/python -m hub.runtime
 	@$(BIN)/pytest -m "not soak" $(TEST_ARGS)
 
-soak: dev page
+soak: .venv/.fuzz page
 	@$(BIN)/python -m hub.runtime
 	@$(BIN)/pytest -m soak $(TEST_ARGS)
 
@@ -68,6 +68,10 @@ page: node_modules/.installed
 	@$(PIP) --group dev
 	@touch $@
 
+.venv/.fuzz: .venv/.dev
+	@$(PIP) --group fuzz
+	@touch $@
+
 node_modules/.installed: package.json package-lock.json
 	@command -v npm >/dev/null || { echo "Beffroi needs Node 20 or newer with npm" >&2; exit 1; }
 	@echo "Installing the page's packages (node_modules)"
@@ -76,6 +80,6 @@ node_modules/.installed: package.json package-lock.json
 
 # New pins, from a real install of the newest versions; run the tests before committing them.
 constraints: .venv/.python
-	@$(BIN)/python -m pip -qq install --upgrade --no-build-isolation --editable . --group dev
+	@$(BIN)/python -m pip -qq install --upgrade --no-build-isolation --editable . --group dev --group fuzz
 	@{ echo "# Every package of the program and of its tests, as installed together; made by: make constraints"; \
 	   $(BIN)/python -m pip freeze --all --exclude-editable | LC_ALL=C sort --ignore-case; } > constraints.txt

@@ -21,6 +21,7 @@ from store.database import Connection
 logger = structlog.get_logger("telealert")
 READER = "telealert"
 LATEST_US = 253_402_300_799_000_000  # end of the year 9999
+LONGEST_NAME = 200
 LINES_PER_BATCH = 20
 """Calls that the log tells one by one; in a storm the rest are counted."""
 
@@ -49,6 +50,9 @@ def read_transition(payload: bytes) -> Transition | str:
         transition = Transition.decode(payload)
     except msgspec.MsgspecError as error:
         return f"not a transition: {error}"
+    names = (transition.kind, transition.code, *transition.explanation.columns, *transition.explanation.thresholds)
+    if any(len(name) > LONGEST_NAME or "\x00" in name for name in names):
+        return f"a name in it has more than {LONGEST_NAME} characters, or a NUL, which no text of the database may hold"
     if not 0 < transition.device_no < 2**31:
         return f"there is no device number {transition.device_no}"
     if transition.priority not in (1, 2, 3):

@@ -63,7 +63,10 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     @staticmethod
     def decode(payload: bytes) -> "Frame":
         """Read a frame; msgspec.MsgspecError when the payload is none."""
-        return msgspec.msgpack.decode(payload, type=Frame)
+        try:
+            return msgspec.msgpack.decode(payload, type=Frame)
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise msgspec.DecodeError(str(error)) from error
 
     def arrays(self) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
         """Device numbers and states, shape (n,) each."""

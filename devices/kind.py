@@ -333,6 +333,10 @@ class Kind:
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Rules of the trade that are not here yet, and what each waits for."""
 
+    def derived_formula(self, name: str) -> Formula:
+        """A derived column by its name."""
+        return next(formula for formula in self.derived if formula.function.__name__ == name)
+
     def field_index(self, name: str) -> int:
         return self.field_names.index(name)
 

@@ -46,4 +46,7 @@ class Transition(msgspec.Struct, frozen=True):
     @staticmethod
     def decode(payload: bytes) -> "Transition":
         """Read a transition; msgspec.MsgspecError when the payload is none."""
-        return msgspec.json.decode(payload, type=Transition)
+        try:
+            return msgspec.json.decode(payload, type=Transition)
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise msgspec.DecodeError(str(error)) from error

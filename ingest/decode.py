@@ -13,6 +13,7 @@ from devices.kind import Column, Field, Formula, Kind, Mask, kinds
 from devices.readings import UNKNOWN, Announced, Decoded, Happened, Key, Readings, Refuse, Rejected
 from hub.clock import SECOND_US
 from ingest.codecs.codec import WHOLE, Codec, Heard, Reject
+from ingest.codecs.loose import BYTE_ORDER_MARK
 from ingest.log import Flag, Message
 
 EARLIEST_US = 946_684_800 * SECOND_US
@@ -120,11 +121,17 @@ def _may_hold_positions(message: Message, codecs: Codecs) -> bool:
 def _without_place(payload: bytes) -> bytes:
     """A payload whose positions are null, however they are written; what is not JSON by its look."""
     try:
-        found = msgspec.json.decode(payload)
-        blanked = _blanked(found)
-        return payload if blanked == found else msgspec.json.encode(blanked)
+        found = msgspec.json.decode(payload.removeprefix(BYTE_ORDER_MARK))
+        return msgspec.json.encode(_blanked(found)) if _has_place(found) else payload
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError):
         return _POSITION.sub(rb"\1null", payload)
+
+
+def _has_place(found: object) -> bool:
+    """Is one of the names there? Not: is it null, since a name may be there twice and only the last is decoded."""
+    if isinstance(found, list):
+        return any(map(_has_place, found))
+    return isinstance(found, dict) and any(name in _PLACE or _has_place(value) for name, value in found.items())
 
 
 def _blanked(found: object) -> object:

@@ -39,6 +39,7 @@ NAP_S = 0.002
 """Between batches while messages come: each then holds more of them, for one fsync."""
 ROLL_S = 600
 """A segment is closed after ten minutes of real time, so that it can be trimmed: the raw log holds positions."""
+LONGEST_TOPIC = 65_535
 REPLAY_PROPERTY = ("beffroi-replay", "1")
 
 
@@ -47,6 +48,15 @@ def flags_of(message: mqtt.MQTTMessage) -> int:
     flags = (Flag.DUP if message.dup else 0) | (Flag.RETAINED if message.retain else 0)
     properties = getattr(message.properties, "UserProperty", None) or ()
     return flags | (Flag.REPLAY if REPLAY_PROPERTY in properties else 0)
+
+
+def topic_of(message: mqtt.MQTTMessage) -> str:
+    """A message's topic. A broker must refuse one that is not UTF-8; of one that does not, it is made readable here."""
+    try:
+        return message.topic
+    except UnicodeDecodeError as error:
+        readable = error.object.decode("utf-8", "backslashreplace").encode()[:LONGEST_TOPIC]
+        return readable.decode("utf-8", "ignore")
 
 
 class Journal:
@@ -229,7 +239,7 @@ class Subscription(threading.Thread):
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         now_us, flags = self._clock.now_us(), flags_of(message)
-        received = Message(0, now_us, self._source.name, message.topic, bytes(message.payload), flags)
+        received = Message(0, now_us, self._source.name, topic_of(message), bytes(message.payload), flags)
         is_marked = bool(flags & Flag.DUP)
         if message.qos and self._received.came_before(received.topic, received.payload, is_marked=is_marked):
             received = replace(received, flags=flags | Flag.DUPLICATE)

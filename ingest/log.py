@@ -272,6 +272,8 @@ class LogReader:
         for _ in range(2):  # in this segment, else in the one that holds it now
             assert self._file is not None
             for first, count, names_len, end in _walk(self._file, self._position, check=False):
+                if first != self._offset:  # headers passed over are not checked: a damaged one may lead anywhere
+                    raise LogCorrupt(f"{self.folder}: after offset {self._offset} comes {first}")
                 start, self._position, self._offset = self._position, end, first + count
                 if offset < first + count:
                     return self._unpacked(start, end, first, count, names_len)

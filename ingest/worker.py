@@ -230,14 +230,17 @@ class Worker:
             next_transition = saved.next_transition
             if saved.log_id == self.log.log_id:
                 self.rules_offset = saved.next_offset
+        before = {
+            name: {code: life.copy() for code, life in board.lives.items()} for name, board in self.city.boards.items()
+        }
         told = self._told_since(next_transition)
         read_to = max((t.read_to for t in told), default=0)
         while self.rules_offset < read_to:
             messages = self.log.read(self.rules_offset, BATCH_MESSAGES)[: read_to - self.rules_offset]
             self.evaluate(self.decode(messages), timed=False)
             self.rules_offset += len(messages)
-        for board in self.city.boards.values():
-            mark(board, [t for t in told if t.kind == board.kind.name])
+        for name, board in self.city.boards.items():
+            mark(board, before[name], [t for t in told if t.kind == name])
         self.checkpointed_offset = self.rules_offset
         logger.info("the rules go on", offset=self.rules_offset, told_since_checkpoint=len(told))
 

@@ -4,7 +4,7 @@ A row is a device, in the order of the registry. Times are int64 microseconds si
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
@@ -16,6 +16,8 @@ from devices.registry import Registry
 Rows = NDArray[np.intp]
 Times = NDArray[np.int64]
 NEVER, LONG_AGO = 0, 1
+LIVE, LATE, REPLAYED = range(3)
+"""How the board came to know a value. What only a late or a replayed reading told is history: it calls nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,10 @@ class Life:
     @classmethod
     def blank(cls, n: int) -> Self:
         return cls(np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, bool), np.zeros(n, bool))
+
+    def copy(self) -> Self:
+        """The same, in arrays of its own."""
+        return replace(self, **{part.name: getattr(self, part.name).copy() for part in fields(self)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,8 @@ class Board:
     attributes: Mapping[str, Column]
     values: NDArray[np.float64]
     """Latest known value by field, shape (fields, n)."""
+    heard_how: NDArray[np.uint8]
+    """How each value came: LIVE, LATE or REPLAYED, shape (fields, n)."""
     last_us: Times
     """Event time of the newest reading that was applied."""
     heard_us: Times
@@ -87,6 +95,7 @@ class Board:
             parent=parent.astype(np.intp),
             attributes=part.attributes,
             values=np.full((len(kind.fields), n), np.nan),
+            heard_how=np.full((len(kind.fields), n), LIVE, np.uint8),
             last_us=np.zeros(n, np.int64),
             heard_us=np.zeros(n, np.int64),
             watched_us=np.zeros(n, np.int64),
@@ -120,8 +129,9 @@ class Board:
         yield "heard_us", self.heard_us
         yield "watched_us", self.watched_us
         yield "replayed", self.replayed
-        for name, values in zip(self.kind.field_names, self.values, strict=True):
+        for name, values, how in zip(self.kind.field_names, self.values, self.heard_how, strict=True):
             yield f"value.{name}", values
+            yield f"how.{name}", how
         for code, life in self.lives.items():
             for part in fields(Life):
                 yield f"rule.{code}.{part.name}", getattr(life, part.name)
@@ -148,17 +158,22 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class View(Mapping[str, Column]):
-    """Columns of some rows of a board, made when a rule asks for them; `now_us` is for the clock columns."""
+    """Columns of some rows of a board, made when a rule asks for them; `now_us` is for the clock columns.
+
+    With `live_only` what no live reading has told is unknown.
+    """
 
     board: Board
     rows: Rows
     now_us: int
+    live_only: bool = False
 
     def __getitem__(self, name: str) -> Column:
         board = self.board
         if name in board.kind.field_names:
-            values: Column = board.values[board.kind.field_index(name), self.rows]
-            return values
+            field = board.kind.field_index(name)
+            values: Column = board.values[field, self.rows]
+            return np.where(board.heard_how[field, self.rows] == LIVE, values, np.nan) if self.live_only else values
         if name in board.attributes:
             return board.attributes[name][self.rows]
         if name.startswith("children__"):
@@ -204,10 +219,10 @@ class View(Mapping[str, Column]):
         _, derived_name, how = name.split("__")
         if how != "share":
             raise KeyError(f"{name}: children can be asked for a share")
-        formula = next(f for f in self.board.kind.derived if f.function.__name__ == derived_name)
+        formula = self.board.kind.derived_formula(derived_name)
         children = np.flatnonzero(self.board.commissioned & (self.board.parent >= 0))
         children = children[np.isin(self.board.parent[children], self.rows)]
-        view = View(self.board, children, self.now_us)
+        view = View(self.board, children, self.now_us, self.live_only)
         known = is_known(formula.columns, view)
         n, parents = len(self.board), self.board.parent[children]
         total = np.bincount(parents[known], minlength=n)[self.rows]

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 import structlog
@@ -33,7 +34,12 @@ def hub_settings(home: Path, **more: object) -> Settings:
 
 
 def pytest_configure() -> None:
-    """Playwright runs on the machine's Node: the one that it brings needs a library that a small Debian lacks."""
+    """Playwright runs on the machine's Node: the one that it brings needs a library that a small Debian lacks.
+
+    No property is a matter of milliseconds: a busy machine must not fail one.
+    """
+    hypothesis.settings.register_profile("any machine", deadline=None)
+    hypothesis.settings.load_profile("any machine")
     if node := shutil.which("node"):
         os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", node)
 

@@ -1,9 +1,12 @@
 """What tests read of the hub's database, and what must hold there whatever was sent."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import pytest
 from psycopg import sql
 
 from devices.kind import kinds
@@ -74,3 +77,41 @@ async def rolled_up(connection: Connection) -> None:
     for kind in kinds().values():
         await rollup.remember_all(connection, kind)
     await rollup.roll_up_everything(connection, ZoneInfo("Europe/Paris"))
+
+
+ROLLED_UP = """
+SELECT device_no, {bucket} AS ts, count(*) AS readings,
+       count(flow_m3h) AS flow_m3h__n, min(flow_m3h) AS flow_m3h__min, max(flow_m3h) AS flow_m3h__max,
+       avg(flow_m3h) AS flow_m3h__mean, last(flow_m3h, ts) FILTER (WHERE flow_m3h IS NOT NULL) AS flow_m3h__last,
+       count(total_m3) AS total_m3__n, last(total_m3, ts) FILTER (WHERE total_m3 IS NOT NULL) AS total_m3__last,
+       sum(CASE WHEN before IS NULL THEN NULL WHEN total_m3 >= before THEN total_m3 - before ELSE total_m3 END)
+           AS total_m3__increase,
+       count(burst) AS burst__n, avg(burst::integer) AS burst__mean,
+       last(burst, ts) FILTER (WHERE burst IS NOT NULL) AS burst__last
+FROM (
+    SELECT *, CASE WHEN total_m3 IS NOT NULL THEN
+        lag(total_m3) OVER (PARTITION BY device_no, total_m3 IS NULL ORDER BY ts) END AS before
+    FROM water_meter
+) r GROUP BY 1, 2 ORDER BY 1, 2
+"""
+WIDTHS = {
+    "15m": "time_bucket('15 minutes', ts)",
+    "1h": "time_bucket('1 hour', ts)",
+    "1d": "time_bucket('1 day', ts, 'Europe/Paris')",
+}
+
+
+async def buckets_are_as_asked_directly(ask: Callable[[str], Awaitable[list[dict[str, Any]]]]) -> None:
+    """Every bucket of every width of the water meters holds what a query of the readings, in order, says."""
+    for width, bucket in WIDTHS.items():
+        direct = await ask(ROLLED_UP.format(bucket=bucket))
+        names = ", ".join(direct[0])
+        rolled = await ask(f"SELECT {names} FROM water_meter_{width} ORDER BY device_no, ts")
+        assert len(rolled) == len(direct)
+        for one, other in zip(rolled, direct, strict=True):
+            assert one == {
+                name: pytest.approx(float(value), rel=1e-5)
+                if name.endswith(("mean", "increase")) and value is not None
+                else value
+                for name, value in other.items()
+            }

@@ -75,6 +75,15 @@ class Codec(Protocol):
     def parts(self, payload: bytes) -> Sequence[bytes]:
         """The parts of a payload that was read, by their number, each as the payload of a message of its own."""
 
+    def examples(self) -> Sequence[tuple[str, bytes]]:
+        """Some messages that it reads whole, as topic and payload: one of each sort; tests begin with them."""
+
+
+def shown(text: str, most: int = 100) -> str:
+    """A stranger's text for a sentence: quoted, of at most so many characters, none of which moves a cursor."""
+    quoted = repr(text[:most])
+    return quoted if len(quoted) <= most else f"{quoted[: most - 4]}...{quoted[0]}"
+
 
 def is_too_deep(value: object, levels: int = DEEPEST) -> bool:
     """Are lists or objects in it nested so deep that later steps, which go down level by level, could fail?"""

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from devices.fleet_vehicle import KIND
 from devices.registry import name_fault
-from ingest.codecs.codec import Heard, Reject, in_order
+from ingest.codecs.codec import Heard, Reject, in_order, shown
 from ingest.codecs.loose import RefusedError, instant_us, json_object, kept, number
 
 EVENTS: Mapping[str, str | None] = {
@@ -43,6 +43,8 @@ EVENTS: Mapping[str, str | None] = {
 }
 KMH_PER_MPS = 3.6
 TOLD_BY_EVENTS = ("speed_kmh", "course_deg", "odometer_m", "doors_open")
+LONGEST_TOPIC = 500
+"""In characters; longer ones are not remembered: strangers could fill the memory with them."""
 LATEST_S = 253_402_300_800.0
 """The year 10000; a `tsi` beyond it is no time."""
 READ = frozenset({"tst", "tsi", "spd", "hdg", "lat", "long", "odo", "drst"})
@@ -59,21 +61,29 @@ class Address(NamedTuple):
     headsign: str | None
 
 
-@lru_cache(maxsize=20_000)
 def parse_topic(topic: str) -> Address | Reject:
     """Whom a topic speaks of, and why; the leading slash is optional (some bridges remove it)."""
+    return _parsed(topic) if len(topic) <= LONGEST_TOPIC else _parsed.__wrapped__(topic)
+
+
+@lru_cache(maxsize=20_000)
+def _parsed(topic: str) -> Address | Reject:
     levels = topic.removeprefix("/").split("/")
     try:
         if levels[:2] != ["hfp", "v2"] or len(levels) < 8:
-            raise RefusedError("wrong_topic", f"{topic[:200]}: an HFP topic is /hfp/v2/ and at least six more levels")
+            raise RefusedError(
+                "wrong_topic", f"{shown(topic, 200)}: an HFP topic is /hfp/v2/ and at least six more levels"
+            )
         journey, temporal, event, mode, operator, vehicle = levels[2:8]
         if event not in EVENTS:
-            raise RefusedError("unknown_event", f"{event[:40]!r} is no HFP event type; known are {', '.join(EVENTS)}")
+            raise RefusedError(
+                "unknown_event", f"{shown(event, 40)} is no HFP event type; known are {', '.join(EVENTS)}"
+            )
         device_id = f"{operator}-{vehicle}"
         fault = name_fault(device_id)
         if fault or not operator or not vehicle:
             raise RefusedError(
-                "no_identity", f"operator and vehicle {device_id[:80]!r} {fault or 'are not both there'}"
+                "no_identity", f"operator and vehicle {shown(device_id, 80)} {fault or 'are not both there'}"
             )
     except RefusedError as error:
         return error.reject()
@@ -99,6 +109,19 @@ class Hfp:
 
     def parts(self, payload: bytes) -> list[bytes]:
         return [payload]
+
+    def examples(self) -> list[tuple[str, bytes]]:
+        return [
+            (
+                "/hfp/v2/journey/ongoing/vp/bus/0012/01211/4735/1/Mikkola/08:01/4820213/4/60;25/31/30/90",
+                b'{"VP":{"desi":"735","dir":"1","oper":6,"veh":1211,"tst":"2024-05-13T05:51:38.280Z","tsi":1715579498,'
+                b'"spd":12.5,"hdg":51,"lat":60.338,"long":25.119,"acc":-0.5,"dl":-60,"odo":3204,"drst":0,"stop":null}}',
+            ),
+            (
+                "/hfp/v2/deadrun/ongoing/doo/bus/0012/01211",
+                b'{"DOO":{"tst":"2024-05-13T05:51:38.280Z","tsi":1715579498,"lat":0,"long":0,"odo":3204,"drst":1}}',
+            ),
+        ]
 
 
 def _body(address: Address, payload: bytes) -> Mapping[str, object]:
@@ -147,7 +170,7 @@ def _ts_us(body: Mapping[str, object]) -> int | None:
     ts_us = instant_us(body.get("tst"))
     if ts_us is None:
         seconds = number(body, "tsi")
-        ts_us = None if seconds is None or abs(seconds) > LATEST_S else int(seconds * 1_000_000)
+        ts_us = None if seconds is None or abs(seconds) > LATEST_S else round(seconds * 1_000_000)
     return ts_us
 
 

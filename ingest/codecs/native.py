@@ -13,14 +13,17 @@ from msgspec.structs import astuple
 from devices.kind import Kind, kinds
 from devices.readings import Key
 from hub.clock import to_us
-from ingest.codecs.codec import DEEPEST, WHOLE, Heard, Reject, is_too_deep
+from ingest.codecs.codec import DEEPEST, WHOLE, Heard, Reject, is_too_deep, shown
+from ingest.codecs.loose import BYTE_ORDER_MARK, leap_second, not_json
 
 HEARD_SUFFIXES = ("telemetry", "batch", "state", "config")
 COMMAND_SUFFIXES = ("cmd", "cmd_ack")
+LONGEST_NAME = 64
 IDENTITY = re.compile(r"[^/+#\x00-\x1f\x7f]{1,64}")
-SECONDS_END = 100_000_000_000
-"""A `ts` under this is in seconds, not milliseconds (in milliseconds it would be March 1973)."""
-FAR_MS = 2**52
+LONGEST_TOPIC = 256
+"""In characters; no topic that names a device has more."""
+SECONDS_END, MILLISECONDS_END, MICROSECONDS_END = 10**11, 10**14, 10**17
+"""A number's size tells its unit: seconds until the year 5138, then milliseconds (March 1973 to 5138) and so on."""
 
 Ts = int | float | datetime | None
 FlagValue = bool | Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)] | None
@@ -82,40 +85,55 @@ class Address:
     suffix: str
 
 
-@lru_cache(maxsize=200_000)
 def is_identity(device_id: str) -> bool:
-    """May it name a device?"""
+    """May it name a device? What is too long is not remembered: strangers could fill the memory with it."""
+    return len(device_id) <= LONGEST_NAME and _is_identity(device_id)
+
+
+@lru_cache(maxsize=200_000)
+def _is_identity(device_id: str) -> bool:
     return IDENTITY.fullmatch(device_id) is not None
 
 
-@lru_cache(maxsize=200_000)
 def parse_topic(topic: str) -> Address | Reject | None:
     """Whom a topic speaks of; None for commands, which are not readings."""
+    return _parsed(topic) if len(topic) <= LONGEST_TOPIC else _parsed.__wrapped__(topic)
+
+
+@lru_cache(maxsize=200_000)
+def _parsed(topic: str) -> Address | Reject | None:
     levels = topic.split("/")
     if len(levels) != 5 or levels[0] != "city":
-        return Reject(WHOLE, "wrong_topic", f"{topic[:200]}: a topic is city/commune/kind/device/telemetry")
+        return Reject(WHOLE, "wrong_topic", f"{shown(topic, 200)}: a topic is city/commune/kind/device/telemetry")
     _, commune, kind_name, device_id, suffix = levels
     if suffix in COMMAND_SUFFIXES:
         return None
     if suffix not in HEARD_SUFFIXES:
-        return Reject(WHOLE, "wrong_topic", f"{suffix[:40]}: the last level is one of {', '.join(HEARD_SUFFIXES)}")
+        return Reject(
+            WHOLE, "wrong_topic", f"{shown(suffix, 40)}: the last level is one of {', '.join(HEARD_SUFFIXES)}"
+        )
     if not (is_identity(commune) and is_identity(device_id)):
         return Reject(WHOLE, "wrong_topic", "commune and device are 1 to 64 printable characters")
     kind = kinds().get(kind_name)
     if kind is None:
-        return Reject(WHOLE, "unknown_kind", f"{kind_name[:40]}: the kinds are {', '.join(sorted(kinds()))}")
+        return Reject(WHOLE, "unknown_kind", f"{shown(kind_name, 40)}: the kinds are {', '.join(sorted(kinds()))}")
     return Address((commune, kind_name, device_id), kind, suffix)
 
 
 def event_time_us(ts: Ts) -> int | None:
-    """A device's `ts` (RFC 3339, or milliseconds or seconds since 1970) in microseconds since 1970."""
+    """A `ts` of RFC 3339, or seconds since 1970 or a thousandth, millionth, billionth of them, in microseconds."""
     if ts is None:
         return None
     if isinstance(ts, datetime):
         return to_us(ts) if ts.tzinfo else None
-    scale = 1_000 if abs(ts) >= SECONDS_END else 1_000_000
-    microseconds = ts * scale
-    return int(microseconds) if abs(microseconds) < 2**62 else None
+    size = abs(ts)
+    if size >= MICROSECONDS_END:
+        microseconds = ts // 1_000
+    elif size >= MILLISECONDS_END:
+        microseconds = ts
+    else:
+        microseconds = ts * (1_000 if size >= SECONDS_END else 1_000_000)
+    return round(microseconds) if abs(microseconds) < 2**62 else None
 
 
 class Native:
@@ -133,6 +151,7 @@ class Native:
             return []  # a command, or a retained message being cleared
         if isinstance(address, Reject):
             return [address]
+        payload = payload.removeprefix(BYTE_ORDER_MARK)
         if address.suffix == "config":
             return [_announcement(address, payload)]
         format_ = format_of(address.kind)
@@ -145,12 +164,25 @@ class Native:
         return [_heard(address, format_, number, part, None) for number, part in enumerate(found)]
 
     def parts(self, payload: bytes) -> list[bytes]:
+        payload = payload.removeprefix(BYTE_ORDER_MARK)
         if not payload.lstrip().startswith(b"["):
             return [payload]
         try:
             return [b"[%b]" % bytes(part) for part in msgspec.json.decode(payload, type=list[msgspec.Raw])]
         except RecursionError:
             return [b"[%b]" % part for part in elements(payload)]
+
+    def examples(self) -> list[tuple[str, bytes]]:
+        """Of every kind: each declared example, a batch of them, an event and an announcement."""
+        found = []
+        for kind in kinds().values():
+            told = list(kind.examples.values())
+            batch = [{"id": f"x{number}", **example} for number, example in enumerate(told)]
+            said: list[tuple[str, object]] = [*(("telemetry", example) for example in told), ("batch", batch)]
+            said += [("state", {"event": event.code, "ts": 1_780_000_000}) for event in kind.events[:1]]
+            said.append(("config", {"type": kind.types[0].name}))
+            found += [(f"city/dijon/{kind.name}/x/{end}", msgspec.json.encode(payload)) for end, payload in said]
+        return found
 
 
 def _heard(address: Address, format_: Format, number: int, part: Any, rest: dict[str, object] | None) -> Heard | Reject:
@@ -160,9 +192,9 @@ def _heard(address: Address, format_: Format, number: int, part: Any, rest: dict
             return Reject(number, "no_identity", 'an element of a batch needs its device in "id"')
         key = (key[0], key[1], part.id)
     if part.event is not None and part.event not in format_.events:
-        return Reject(number, "unknown_event", f"{part.event[:100]!r} is not an event of {address.kind.name}")
+        return Reject(number, "unknown_event", f"{shown(part.event)} is not an event of {address.kind.name}")
     ts = part.ts
-    ts_us = ts * 1_000 if type(ts) is int and SECONDS_END <= ts < FAR_MS else event_time_us(ts)
+    ts_us = ts * 1_000 if type(ts) is int and SECONDS_END <= ts < MILLISECONDS_END else event_time_us(ts)
     return Heard(max(number, 0), key, ts_us, astuple(part)[HEAD_FIELDS:], part.event, rest)
 
 
@@ -170,7 +202,7 @@ def _announcement(address: Address, payload: bytes) -> Heard | Reject:
     try:
         announced = msgspec.json.decode(payload, type=dict[str, object])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        return Reject(WHOLE, "invalid_json", f"config is a JSON object: {error}")
+        return Reject(WHOLE, "invalid_json", f"config is a JSON object: {not_json(payload, error)}")
     if is_too_deep(announced):
         return Reject(WHOLE, "too_large", TOO_DEEP)
     nothing = (None,) * len(address.kind.fields)
@@ -182,7 +214,7 @@ def _slowly(address: Address, format_: Format, payload: bytes) -> list[Heard | R
     try:
         found = msgspec.json.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        return [Reject(WHOLE, "invalid_json", f"not JSON in UTF-8 (NaN and Infinity are not JSON): {error}")]
+        return [Reject(WHOLE, "invalid_json", not_json(payload, error))]
     if isinstance(found, list):
         return [_one(address, format_, number, part) for number, part in enumerate(found)]
     return [_one(address, format_, WHOLE, found)]
@@ -195,6 +227,8 @@ def _one(address: Address, format_: Format, number: int, found: object) -> Heard
         return Reject(number, "wrong_type", f"expected a JSON object, found {type(found).__name__}")
     rest = {name: value for name, value in found.items() if name not in format_.known}
     declared = {name: value for name, value in found.items() if name in format_.known}
+    if isinstance(ts := declared.get("ts"), str) and (moment := leap_second(ts)) is not None:
+        declared["ts"] = moment
     try:
         part = msgspec.convert(declared, format_.part)
     except msgspec.ValidationError as error:

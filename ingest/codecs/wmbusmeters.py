@@ -14,7 +14,7 @@ from devices import energy_meter, water_meter
 from devices.kind import Kind
 from devices.registry import name_fault
 from ingest.codecs import wmbusmeters_electricity as electricity
-from ingest.codecs.codec import Heard, Reject, in_order
+from ingest.codecs.codec import Heard, Reject, in_order, shown
 from ingest.codecs.loose import RefusedError, instant_us, json_object, kept, number, text
 
 Fields = dict[str, float | None]
@@ -59,8 +59,9 @@ FAULT = re.compile(r"ERROR|DEFECT|FAULT|FAIL|INTERRUPTED|SHORT_CIRCUIT|SENSOR_BR
 PAST = re.compile(r"(WAS|PREV|P|HISTORIC|HISTORICAL)_.*|.*_(THIS|PREV)_MONTH")
 """Words for what was and need not be any more: WAS_LEAKING (minomess), PREV_LEAKAGE (izarv2), P_LEAK
 (aptmbusna, "has been detected"), LEAK_PREV_MONTH (ultrimisv2)."""
-DURATION = re.compile(r"\([^)]*\)")
-"""Older Kamstrup drivers wrote DRY(dry 22-31 days)."""
+DURATION = re.compile(r"\([^()]*\)")
+"""Older Kamstrup drivers wrote DRY(dry 22-31 days). It stops at a bracket of either sort: a text of brackets that are
+never closed would else be read to its end from each of them."""
 SEPARATOR = re.compile(r"[\s,;|]+")
 
 HEADER = frozenset({"_", "media", "id"})
@@ -95,6 +96,24 @@ class Wmbusmeters:
     def parts(self, payload: bytes) -> list[bytes]:
         return [payload]
 
+    def examples(self) -> list[tuple[str, bytes]]:
+        return [
+            (
+                "wmbusmeters/cave",
+                b'{"_":"telegram","media":"cold water","meter":"flowiq3100","name":"Cave","id":"44556677",'
+                b'"total_m3":123.456,"flow_m3h":0.012,"flow_temperature_c":11,"external_temperature_c":-100,'
+                b'"status":"DRY(dry 22-31 days) LEAK","meter_datetime":"2026-11-23 08:00",'
+                b'"timestamp":"2026-11-23T08:00:03Z","rssi_dbm":-71}',
+            ),
+            (
+                "wmbusmeters/maison",
+                b'{"_":"telegram","media":"electricity","meter":"amiplus","name":"Maison","id":"00254358",'
+                b'"total_energy_consumption_tariff_1_kwh":10.5,"total_energy_consumption_tariff_2_kwh":4,'
+                b'"current_power_consumption_kw":1.2,"current_power_production_kw":0,"voltage_at_phase_1_v":231,'
+                b'"voltage_at_phase_2_v":229,"power_factor":1.03,"timestamp":"2026-11-23T08:00:03Z"}',
+            ),
+        ]
+
 
 def _heard(telegram: Mapping[str, object], commune: str) -> Heard:
     media = text(telegram, "media")
@@ -102,11 +121,11 @@ def _heard(telegram: Mapping[str, object], commune: str) -> Heard:
         raise RefusedError("wrong_type", "media is missing: not a telegram of wmbusmeters")
     medium = MEDIA.get(media.lower())
     if medium is None:
-        raise RefusedError("unsupported", f"media {media[:40]!r}: the hub has no kind of device for it yet")
+        raise RefusedError("unsupported", f"media {shown(media, 40)}: the hub has no kind of device for it yet")
     meter_id = text(telegram, "id") or ""
     fault = name_fault(meter_id)
     if fault:
-        raise RefusedError("no_identity", f"id {meter_id[:80]!r} {fault}")
+        raise RefusedError("no_identity", f"id {shown(meter_id, 80)} {fault}")
     fields, used = medium.measured(telegram)
     told = status_flags(telegram)
     flags = {flag: told[word] for flag, word in medium.flags.items() if word in told}

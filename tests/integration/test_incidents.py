@@ -1,12 +1,14 @@
 """Tele-alert on the real log and the real database: once and only once, whoever dies; and what people then see."""
 
 import asyncio
+import secrets
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ from ingest.log import LogReader, LogWriter
 from ingest.log import Message as Logged
 from store import incidents, readers
 from store.database import Connection, connect
+from tests.fuzz import damaged
 from tests.unit.alerts.city import PLACES, clear, fire
 
 LIMIT_S = 15.0
@@ -198,6 +201,23 @@ async def test_unreadable_transition_is_kept_and_the_others_count(
     assert [(row["log_offset"], row["reason"]) for row in kept] == [(0, "bad_transition"), (1, "bad_transition")]
     (reader,) = await rows(connection, "SELECT * FROM reader")
     assert (reader["messages"], reader["messages_decoded"], reader["messages_quarantined"]) == (4, 2, 2)
+
+
+async def test_whatever_a_damaged_transition_says_tele_alert_goes_on(
+    connection: Connection, desk: Desk, log: TransitionsLog
+) -> None:
+    seed = secrets.randbits(32)
+    chance, whole = Random(seed), [t.encode() for t in (fire(21), clear(21), fire(2, "feeder_out"), fire(22))]
+    said = [damaged(chance, chance.choice(whole)) for _ in range(3_000)]
+    said += [chance.choice(whole).replace(b"lamp_out", name) for name in (b"\\u0000", b"x" * 5_000, b"\\n\\u202e")]
+    try:
+        log.say(*said)
+        await catch_up(connection, desk, log)
+    except Exception as error:
+        raise AssertionError(f"seed {seed}") from error
+    (reader,) = await rows(connection, "SELECT * FROM reader")
+    assert reader["messages"] == len(said) == reader["messages_decoded"] + reader["messages_quarantined"]
+    assert 0 < reader["messages_decoded"] < len(said)
 
 
 class CountedStatements:

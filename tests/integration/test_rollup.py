@@ -16,6 +16,7 @@ from store.database import Connection, connect
 from store.migrate import migrate
 from store.readers import claim
 from store.write import Writer
+from tests.database import buckets_are_as_asked_directly
 from tests.readings import NOW_US, decoded_of, readings_of
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -55,42 +56,8 @@ class Log:
         return await (await self.writer.connection.execute(statement.encode(), parameters or None)).fetchall()
 
 
-DIRECT = """
-SELECT device_no, {bucket} AS ts, count(*) AS readings,
-       count(flow_m3h) AS flow_m3h__n, min(flow_m3h) AS flow_m3h__min, max(flow_m3h) AS flow_m3h__max,
-       avg(flow_m3h) AS flow_m3h__mean, last(flow_m3h, ts) FILTER (WHERE flow_m3h IS NOT NULL) AS flow_m3h__last,
-       count(total_m3) AS total_m3__n, last(total_m3, ts) FILTER (WHERE total_m3 IS NOT NULL) AS total_m3__last,
-       sum(CASE WHEN before IS NULL THEN NULL WHEN total_m3 >= before THEN total_m3 - before ELSE total_m3 END)
-           AS total_m3__increase,
-       count(burst) AS burst__n, avg(burst::integer) AS burst__mean,
-       last(burst, ts) FILTER (WHERE burst IS NOT NULL) AS burst__last
-FROM (
-    SELECT *, CASE WHEN total_m3 IS NOT NULL THEN
-        lag(total_m3) OVER (PARTITION BY device_no, total_m3 IS NULL ORDER BY ts) END AS before
-    FROM water_meter
-) r GROUP BY 1, 2 ORDER BY 1, 2
-"""
-BUCKETS = {
-    "15m": "time_bucket('15 minutes', ts)",
-    "1h": "time_bucket('1 hour', ts)",
-    "1d": "time_bucket('1 day', ts, 'Europe/Paris')",
-}
-
-
 async def is_as_asked_directly(log: Log) -> None:
-    """Every bucket of every width holds what a query of the readings says."""
-    for width, bucket in BUCKETS.items():
-        direct = await log.ask(DIRECT.format(bucket=bucket))
-        names = ", ".join(direct[0])
-        rolled = await log.ask(f"SELECT {names} FROM water_meter_{width} ORDER BY device_no, ts")
-        assert len(rolled) == len(direct)
-        for one, other in zip(rolled, direct, strict=True):
-            assert one == {
-                name: pytest.approx(float(value), rel=1e-5)
-                if name.endswith(("mean", "increase")) and value is not None
-                else value
-                for name, value in other.items()
-            }
+    await buckets_are_as_asked_directly(log.ask)
 
 
 async def test_buckets_are_as_asked_directly_whatever_comes_late(writer: Writer) -> None:

@@ -1,5 +1,6 @@
 """Decoding: columns, times, ranges, privacy, duplicates and rejects."""
 
+import gzip
 import json
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.readings import UNKNOWN
+from ingest.codecs import hfp, native
 from ingest.codecs.codec import codecs
 from ingest.decode import AHEAD_US, decode
 from ingest.log import Flag, Message
@@ -63,7 +65,15 @@ def test_a_batch_speaks_of_many_devices():
     [
         (TS, NOW_US, False),
         (TS / 1000, NOW_US, False),
+        (TS * 1_000, NOW_US, False),
+        (TS * 1_000_000, NOW_US, False),
+        (1_779_999_999.123, NOW_US - 877_000, False),
         ("2026-05-28T20:26:40Z", NOW_US, False),
+        ("2026-05-28T20:25:60Z", NOW_US - 40_000_000, False),
+        ("2026-05-28t22:25:60.5+02:00", NOW_US - 39_500_000, False),
+        ("2026-05-28T20:25:60", NOW_US, True),
+        ("9999-12-31T23:59:60Z", None, None),
+        (4_294_967_295, NOW_US, True),
         ("2026-05-28T22:26:40+02:00", NOW_US, False),
         (TS - 30 * 86_400_000, NOW_US - 30 * 86_400_000_000, False),
         (TS + 3_600_000, NOW_US + 3_600_000_000, False),
@@ -78,7 +88,11 @@ def test_a_batch_speaks_of_many_devices():
     ],
 )
 def test_event_times(ts, expected_us, flagged):
-    (readings,) = decoded(lamp({"ts": ts, "dim_pct": 50})).readings
+    found = decoded(lamp({"ts": ts, "dim_pct": 50}))
+    if expected_us is None:
+        assert [(r.reason, "ts: " in r.detail) for r in found.rejected] == [("wrong_type", True)]
+        return
+    (readings,) = found.readings
     assert readings.ts_us.tolist() == [expected_us]
     assert readings.time_flagged.tolist() == [flagged]
 
@@ -171,6 +185,42 @@ def test_off_duty_positions_are_withheld_and_quarantined_ones_redacted():
 def test_what_may_speak_of_a_vehicle_is_redacted_too(source, topic):
     (rejected,) = decoded(message(topic, {"lat": 47.1, "lon": 5.1, "speed_kmh": 3}, source=source)).rejected
     assert json.loads(rejected.payload) == {"lat": None, "lon": None, "speed_kmh": 3}
+
+
+def test_a_place_that_is_named_twice_is_redacted_though_the_last_is_null():
+    twice = b'{"lat": 47.1, "lat": null, "lon": 5.1, "lon": null, "speed_kmh": "x"}'
+    (rejected,) = decoded(lamp(twice, kind="fleet_vehicle")).rejected
+    assert b"47.1" not in rejected.payload and b"5.1" not in rejected.payload
+
+
+def test_a_byte_order_mark_is_passed_over_and_of_a_name_told_twice_the_last_counts():
+    mark = b"\xef\xbb\xbf"
+    (readings,) = decoded(
+        lamp(mark + b'{"dim_pct": 1, "dim_pct": 2}\r\n'),
+        lamp(mark + b'{"dim_pct": 1, "dim_pct": 2, "more": 1}'),
+        lamp(mark + b'[{"id": "L1", "dim_pct": 2}, {"id": "L2", "dim_pct": 2, "more": 1}]', suffix="batch"),
+    ).readings
+    assert readings.values[0].tolist() == [2, 2, 2, 2]
+    (rejected,) = decoded(lamp(mark + b'[{"dim_pct": 2}, {"dim_pct": 200}]')).rejected
+    assert json.loads(rejected.payload) == [{"dim_pct": 200}]
+
+
+@pytest.mark.parametrize(
+    ("payload", "says"),
+    [(gzip.compress(b"{}"), "gzip"), ("{}".encode("utf-16"), "UTF-16"), ("{}".encode("utf-16-be"), "JSON")],
+)
+def test_what_a_payload_looks_like_is_said(payload, says):
+    (rejected,) = decoded(lamp(payload)).rejected
+    assert rejected.reason == "invalid_json" and says in rejected.detail
+
+
+def test_what_strangers_invent_does_not_fill_the_memory():
+    caches = (native._parsed, native._is_identity, hfp._parsed)
+    before = sum(cache.cache_info().currsize for cache in caches)
+    for number in range(50):
+        decoded(lamp({"dim_pct": 1}, f"{number}" + "x" * 60_000), lamp({"id": f"{number}" + "x" * 900}, suffix="batch"))
+        hfp.parse_topic(f"/hfp/v2/journey/ongoing/vp/bus/0012/{number}" + "/x" * 30_000)
+    assert sum(cache.cache_info().currsize for cache in caches) - before <= 3
 
 
 def test_duplicates_commands_and_cleared_messages_give_nothing():

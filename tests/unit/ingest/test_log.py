@@ -1,13 +1,15 @@
 """The log keeps what it says it keeps, through rolls, trims, torn ends and crashes."""
 
+import re
 from pathlib import Path
+from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.errors import AlreadyRunning, LogCorrupt, LogError
-from ingest.log import Flag, LogReader, LogWriter, Message, segments, trim
+from ingest.log import MAGIC, Flag, LogReader, LogWriter, Message, segments, trim
 
 
 def message(number: int, *, payload: bytes = b"{}", source: str = "city", flags: int = 0) -> Message:
@@ -77,6 +79,52 @@ def test_a_changed_byte_is_noticed(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"AAAA", b"AAAB"))
     with pytest.raises(LogCorrupt, match="checksum"):
         LogReader(tmp_path).read(0, 10)
+
+
+def damaged(chance: Random, segment: bytes, others: list[bytes]) -> bytes:
+    """A segment of which bytes changed, are missing or are too many; headers are hit as often as all the rest."""
+    place = chance.randrange(len(segment))
+    match chance.randrange(5):
+        case 0:
+            return segment[:place]
+        case 1:
+            return segment[:place] + chance.randbytes(chance.randint(1, 3)) + segment[place + 1 :]
+        case 2:
+            return segment[:place] + segment[place + chance.randint(1, 60) :]
+        case 3:
+            return segment[:place] + chance.choice(others)[: chance.randrange(200)] + segment[place:]
+    header = chance.choice([found.start() for found in re.finditer(MAGIC, segment)])
+    field, width = chance.choice(((4, 4), (8, 4), (12, 8), (20, 4), (24, 2)))
+    number = int.from_bytes(segment[header + field : header + field + width], "little")
+    told = max(0, number + chance.choice((-number, -2, -1, 1, 2, 2**15))) % 256**width
+    return segment[: header + field] + told.to_bytes(width, "little") + segment[header + field + width :]
+
+
+@settings(deadline=None, max_examples=15)
+@given(seed=st.integers(0, 2**32))
+def test_of_a_damaged_log_nothing_wrong_is_read(seed, tmp_path_factory):
+    """What is read is what was written, or LogCorrupt: never another message, never for ever, never another error."""
+    chance, folder = Random(seed), tmp_path_factory.mktemp("log")
+    written = [
+        Message(n, n, chance.choice("ab"), f"city/{n}", chance.randbytes(chance.randrange(30))) for n in range(60)
+    ]
+    with LogWriter(folder, segment_bytes=600) as log:
+        while log.next_offset < len(written):
+            log.append(written[log.next_offset : log.next_offset + chance.randint(1, 5)])
+    whole = {path: path.read_bytes() for _, path in segments(folder)}
+    for _ in range(12):
+        path = chance.choice(list(whole))
+        path.write_bytes(damaged(chance, whole[path], list(whole.values())))
+        reader, offset = LogReader(folder), chance.randrange(len(written))
+        try:
+            while messages := reader.read(offset, chance.choice((1, 7, 100))):
+                assert messages == written[offset : offset + len(messages)]
+                offset += len(messages)
+            assert offset == len(written)
+        except LogCorrupt:
+            pass
+        reader.close()
+        path.write_bytes(whole[path])
 
 
 def test_a_reader_reads_no_further_than_what_is_durable(tmp_path):

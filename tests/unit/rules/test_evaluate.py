@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from devices.kind import State, kinds
 from devices.registry import Registry
+from devices.transition import Explanation, Transition
 from rules.board import Board, states
-from rules.evaluate import apply, tick
+from rules.evaluate import apply, mark, tick
 from rules.life import rounds
 from tests.readings import NOW_US, readings_of
 
@@ -43,6 +44,12 @@ def lighting_board() -> Board:
     ]
     board = Board.of(LIGHTING, Registry.of_rows(1, rows))
     board.watch(NOW_US)
+    return board
+
+
+def board_watched_since(seconds):
+    board = lighting_board()
+    board.watch(NOW_US + int(seconds * 1e6), anew=True)
     return board
 
 
@@ -114,6 +121,95 @@ def test_what_is_told_a_month_late_pages_nobody():
     board = lighting_board()
     heard(board, out(10, 0))
     assert heard(board, out(10, 900, received=30 * 86_400)) == [("lamp_out", "fire", 10, "late")]
+
+
+def test_what_only_a_late_reading_told_is_not_confirmed_by_the_clock():
+    board = board_watched_since(30 * 86_400)
+    tripped = {"no": FEEDER_NO, "ts": 0, "breaker_tripped": 1, "received": 30 * 86_400}
+    assert heard(board, tripped) == [("feeder_out", "fire", FEEDER_NO, "late")]
+    assert ticked(board, 30 * 86_400 + 1) == []
+    assert heard(board, tripped | {"ts": 30 * 86_400 + 2, "received": 30 * 86_400 + 2}) == [
+        ("feeder_out", "fire", FEEDER_NO, "")
+    ]
+
+
+@pytest.mark.parametrize("how", [{"replayed": True}, {"ts": -40 * 86_400}])
+def test_a_live_reading_that_does_not_speak_of_it_confirms_nothing(how):
+    board = lighting_board()
+    said = {"no": FEEDER_NO, "ts": 1, "breaker_tripped": 1, "received": 1} | how
+    told = heard(board, said)
+    assert [t[:2] for t in told] == [("feeder_out", "fire")] and told[0][3] in ("late", "replayed")
+    assert heard(board, {"no": FEEDER_NO, "ts": 2, "voltage_v": 230}) == []
+    assert heard(board, {"no": FEEDER_NO, "ts": 3, "breaker_tripped": 1}) == [("feeder_out", "fire", FEEDER_NO, "")]
+
+
+def test_a_live_fault_calls_whatever_old_readings_told_beside_it():
+    board = lighting_board()
+    heard(board, {"no": FEEDER_NO, "ts": 0, "received": 40 * 86_400, "current_a": 4, "contactor_closed": 1})
+    heard(board, *(out(10 + i, 0, received=40 * 86_400) for i in range(3)))
+    told = heard(board, {"no": FEEDER_NO, "ts": 40 * 86_400 + 1, "breaker_tripped": 1})
+    assert told == [("feeder_out", "fire", FEEDER_NO, "")]
+
+
+def test_lamps_that_told_a_month_late_that_they_were_dark_are_no_feeder_out():
+    board = board_watched_since(30 * 86_400)
+    heard(board, *(out(10 + i, 0, received=30 * 86_400) for i in range(LAMPS)))
+    told = tick(board, now_us=NOW_US + (30 * 86_400 + 5) * 1_000_000)
+    assert [(t.code, t.quiet) for t in told if t.code != "cabinet_silent"] == [("feeder_out", "late")]
+    heard(board, *(out(10 + i, 30 * 86_400 + 6) for i in range(LAMPS)))
+    assert ticked(board, 30 * 86_400 + 7) == [("feeder_out", "fire", FEEDER_NO)]
+
+
+def test_a_device_that_told_late_and_is_silent_since_is_silent():
+    board = board_watched_since(3 * 86_400)
+    heard(board, lit(10, 0, received=3 * 86_400), {"no": 1, "ts": 0, "online": 0, "received": 3 * 86_400})
+    told = tick(board, now_us=NOW_US + 3 * 86_400_000_000 + 1_000_000)
+    assert [(t.code, t.quiet) for t in told if not t.quiet] == [], "told late that it is offline, and speaks"
+    told = tick(board, now_us=NOW_US + 4 * 86_400_000_000)
+    assert ("lamp_silent", 10, "") in [(t.code, t.device_no, t.quiet) for t in told]
+    assert ("cabinet_silent", 1, "") in [(t.code, t.device_no, t.quiet) for t in told]
+
+
+def test_two_messages_of_one_moment_complete_each_other():
+    board = lighting_board()
+    halves = [{"dim_pct": 100}, {"power_w": 1}]
+    heard(board, *({"no": 10, "ts": 0, **half} for half in halves))
+    assert heard(board, *({"no": 10, "ts": 900, **half} for half in halves)) == [("lamp_out", "fire", 10, "")]
+
+
+def test_the_newest_moment_told_again_changes_nothing():
+    board = lighting_board()
+    heard(board, out(10, 0), out(10, 900))
+    before = [(name, array.copy()) for name, array in board.arrays() if name != "heard_us"]
+    assert heard(board, out(10, 900, received=40 * 86_400), out(10, 900, replayed=True)) == []
+    for (name, was), (_, now) in zip(before, [pair for pair in board.arrays() if pair[0] != "heard_us"], strict=True):
+        np.testing.assert_array_equal(was, now, name)
+
+
+def test_what_came_on_time_and_is_read_a_week_later_calls():
+    board = lighting_board()
+    board.watched_us[:] = 0  # the hub was away
+    assert heard(board, out(10, 0), out(10, 900), now=7 * 86_400) == [("lamp_out", "fire", 10, "")]
+
+
+def test_after_a_crash_a_fault_that_was_read_again_and_never_told_is_told_with_the_next_reading():
+    """As when a codec, a rule or the registry changed between the two readings of the log."""
+    board = lighting_board()
+    before = {code: life.copy() for code, life in board.lives.items()}
+    heard(board, out(10, 0), out(10, 900), out(11, 0), out(11, 900))
+    told = Transition(LIGHTING.name, "lamp_out", 11, "fire", NOW_US + 900_000_000, 0, 3, "", Explanation({}, {}, 900.0))
+    mark(board, before, [told])
+    assert board.lives["lamp_out"].firing[board.rows(np.array([10, 11]))].tolist() == [False, True]
+    assert heard(board, out(10, 960), out(11, 960)) == [("lamp_out", "fire", 10, "")]
+
+
+def test_after_a_crash_what_was_told_stays_told_whatever_the_log_says_now():
+    board = lighting_board()
+    heard(board, out(10, 0), out(10, 900))
+    before = {code: life.copy() for code, life in board.lives.items()}
+    heard(board, lit(10, 1000))
+    mark(board, before, [])
+    assert heard(board, lit(10, 1060)) == [("lamp_out", "clear", 10, "")]
 
 
 def test_a_stranger_pages_nobody():

@@ -4,9 +4,10 @@ import io
 import json
 from datetime import UTC, datetime
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dashboard.api.files import CsvFile, ParquetFile
+from dashboard.api.files import READING, CsvFile, ParquetFile, parquet_schema
 from devices.kind import kinds
 
 AT = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
@@ -32,6 +33,16 @@ def test_csv_for_a_french_excel():
     file = CsvFile(FIELDS, separator=";", decimal=",")
     text = (file.add(ROWS) + file.end(NAMES)).decode()
     assert text.startswith("\ufeffdevice_no;") and ";1234,567;;1\r\n" in text
+
+
+def test_no_file_of_readings_holds_a_text_that_a_spreadsheet_would_run():
+    """Ids, topics and what a kind does not declare come from strangers: none of them is a column."""
+    assert set(READING) == {"device_no", "ts", "received_at", "time_flagged"}
+    for kind in kinds().values():
+        head = CsvFile(kind.fields, separator=",", decimal=".").end({}).decode()
+        assert not any(name.startswith(("=", "+", "-", "@")) for name in head.split(","))
+        types = {field.type for field in parquet_schema(kind, kind.fields)}
+        assert not any(pa.types.is_string(type_) or pa.types.is_binary(type_) for type_ in types)
 
 
 def test_a_cell_that_needs_quotes_gets_them():
