@@ -10,8 +10,7 @@ BeffroiError                 exit code 1: its text is shown to the person, never
 │   ├── DatabaseUnavailable
 │   └── BrokerUnavailable
 └── LogError
-    ├── LogReplaced          the log is not the one that its readers know
-    └── LogCorrupt           a sealed part of the log fails its checksum
+    └── LogReplaced          the log is not the one that its readers know
 """
 
 
@@ -64,7 +63,3 @@ class LogError(BeffroiError):
 
 class LogReplaced(LogError):
     """The log is not the one that its readers know."""
-
-
-class LogCorrupt(LogError):
-    """A sealed part of the log fails its checksum."""

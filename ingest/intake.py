@@ -12,6 +12,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -27,6 +29,8 @@ from hub.clock import Clock
 from hub.errors import BadSetting
 from hub.settings import BrokerAddress, Source
 from ingest.log import Flag, LogReader, LogWriter, Message
+from ingest.refusal import Refusal
+from store.room import disk_of, keep_reserve
 
 logger = structlog.get_logger("intake")
 
@@ -39,7 +43,7 @@ KEEPALIVE_S = 30
 WAIT_S = 0.25
 NAP_S = 0.002
 """Between batches while messages come: each then holds more of them, for one fsync."""
-LONGEST_PAUSE_S = 5.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
 ROLL_S = 600
 """A segment is closed after ten minutes of real time, so that it can be trimmed: the raw log holds positions."""
 REPLAY_PROPERTY = ("beffroi-replay", "1")
@@ -84,24 +88,38 @@ class Journal:
         self._stopping = stopping
         self._lock = threading.Lock()
         self._rolled_s = time.monotonic()
+        self._refusal = Refusal("the log cannot be written; nothing is acknowledged", "the log is written again")
 
     def append(self, messages: Sequence[Message]) -> bool:
         """Make messages durable, however long it takes; False when told to stop before they were."""
-        pause_s = 0.5
-        while True:
-            try:
-                with self._lock:
-                    self._log.append(messages)
-                return True
-            except OSError as error:
-                logger.error("the log cannot be written; nothing is acknowledged meanwhile", why=str(error))
-                if self._stopping.wait(pause_s):
-                    return False
-                pause_s = min(pause_s * 2, 10)
+        pause_s = FIRST_PAUSE_S
+        while (why := self._refused(messages)) is not None:
+            self._refusal.began(why)
+            if self._stopping.wait(pause_s):
+                return False
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+        self._refusal.ended()
+        return True
 
-    def roll_if_due(self) -> None:
-        """Begin a new segment every ten minutes, also when nothing comes."""
-        with self._lock:
+    def _refused(self, messages: Sequence[Message]) -> str | None:
+        """Append, or why not."""
+        disk = disk_of(self._log.folder.parent, self._log.folder.name)
+        if disk is not None and not disk.takes_messages:
+            return f"the disk of {self._log.folder} is full, {disk.free_bytes >> 20} MiB are left to the others"
+        try:
+            with self._lock:
+                self._log.append(messages)
+        except OSError as error:
+            return f"{error.strerror} ({self._log.folder})"
+        return None
+
+    def keep_house(self) -> None:
+        """Every second: begin a new segment every ten minutes, also when nothing comes; keep the disks' reserves."""
+        keep_reserve(self._log.folder.parent)
+        if self._refusal.is_on:
+            return
+        with self._lock, suppress(OSError):  # the next append says it
+            self._log.touch()
             if time.monotonic() - self._rolled_s > ROLL_S:
                 self._log.roll()
                 self._rolled_s = time.monotonic()
@@ -160,11 +178,11 @@ class Subscription(threading.Thread):
 
     def run(self) -> None:
         """Receive until told to stop, connecting again and again."""
-        pause_s = 0.5
+        pause_s = FIRST_PAUSE_S
         while not self._stopping.is_set():
             try:
                 self._connect()
-                pause_s = 0.5
+                pause_s = FIRST_PAUSE_S
                 self._receive()
             except OSError as error:
                 self._lost(_failure(error))
@@ -263,6 +281,22 @@ def _tls(source: Source) -> ssl.SSLContext:
         raise BadSetting(f"source {source.name}: ca_file {source.ca_file} cannot be read: {error}") from error
 
 
+def open_log(folder: Path, stopping: threading.Event) -> LogWriter | None:
+    """The log, to write; waits while its disk refuses. None when told to stop meanwhile."""
+    refusal = Refusal("the log cannot be opened; nothing is received", "the log is open")
+    while True:
+        keep_reserve(folder.parent)
+        try:
+            log = LogWriter(folder)
+        except OSError as error:
+            refusal.began(f"{error.strerror} ({folder})")
+            if stopping.wait(LONGEST_PAUSE_S):
+                return None
+        else:
+            refusal.ended()
+            return log
+
+
 def run(log: LogWriter, sources: Sequence[tuple[Source, str]], clock: Clock, stopping: threading.Event) -> None:
     """Receive from sources, each with its broker's URL, until `stopping` is set; the process's straight line."""
     journal = Journal(log, stopping)
@@ -283,7 +317,7 @@ def run(log: LogWriter, sources: Sequence[tuple[Source, str]], clock: Clock, sto
     for subscription in subscriptions:
         subscription.start()
     while not stopping.wait(1.0):
-        journal.roll_if_due()
+        journal.keep_house()
         if not all(subscription.is_alive() for subscription in subscriptions):
             stopping.set()  # a thread died of what it did not expect: the process starts anew
             raise SystemExit(1)
