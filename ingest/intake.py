@@ -283,15 +283,16 @@ def _tls(source: Source) -> ssl.SSLContext:
 
 def open_log(folder: Path, stopping: threading.Event) -> LogWriter | None:
     """The log, to write; waits while its disk refuses. None when told to stop meanwhile."""
-    refusal = Refusal("the log cannot be opened; nothing is received", "the log is open")
+    refusal, pause_s = Refusal("the log cannot be opened; nothing is received", "the log is open"), FIRST_PAUSE_S
     while True:
         keep_reserve(folder.parent)
         try:
             log = LogWriter(folder)
         except OSError as error:
             refusal.began(f"{error.strerror} ({folder})")
-            if stopping.wait(LONGEST_PAUSE_S):
+            if stopping.wait(pause_s):
                 return None
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         else:
             refusal.ended()
             return log

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.errors import AlreadyRunning, LogError
@@ -74,6 +74,7 @@ def three_batches(folder: Path, *, payload: bytes = b"AAAA") -> tuple[Path, list
     return segments(folder)[-1][1], places
 
 
+@settings(max_examples=40, deadline=None)
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_an_unfinished_last_batch_is_cut_wherever_it_ends(share, tmp_path_factory):
     folder = tmp_path_factory.mktemp("log")
@@ -86,6 +87,7 @@ def test_an_unfinished_last_batch_is_cut_wherever_it_ends(share, tmp_path_factor
     assert [m.payload for m in everything(folder)] == [b"AAAA"] * 3 + [b"again"]
 
 
+@settings(max_examples=40, deadline=None)
 @given(share=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
 def test_a_last_batch_with_a_wrong_byte_is_cut_wherever_that_is(share, flip, tmp_path_factory):
     folder = tmp_path_factory.mktemp("log")
@@ -103,6 +105,7 @@ def spoil(path: Path, at: int, flip: int = 1) -> None:
 
 
 @pytest.mark.parametrize("spoiled", [0, 1, 2])
+@settings(max_examples=40, deadline=None)
 @given(share=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
 def test_what_was_durable_and_is_damaged_keeps_its_place_and_is_told(spoiled, share, flip, tmp_path_factory):
     folder = tmp_path_factory.mktemp("log")
