@@ -10,7 +10,8 @@ BeffroiError                 exit code 1: its text is shown to the person, never
 │   ├── DatabaseUnavailable
 │   └── BrokerUnavailable
 └── LogError
-    └── LogReplaced          the log is not the one that its readers know
+    ├── LogReplaced          the log is not the one that its readers know
+    └── LogCorrupt           a part of the log fails its checksum
 """
 
 
@@ -63,3 +64,7 @@ class LogError(BeffroiError):
 
 class LogReplaced(LogError):
     """The log is not the one that its readers know."""
+
+
+class LogCorrupt(LogError):
+    """A part of the log fails its checksum."""

@@ -39,7 +39,8 @@ RECEIVE_MAXIMUM = 2000
 BATCH_BYTES = 4 << 20
 RECENT = 2 * RECEIVE_MAXIMUM
 SESSION_EXPIRY_S = 30 * 86_400
-KEEPALIVE_S = 30
+KEEPALIVE_S = 15
+"""A broker that is gone without a word is noticed within twice as long; it notices us within one and a half."""
 WAIT_S = 0.25
 NAP_S = 0.002
 """Between batches while messages come: each then holds more of them, for one fsync."""
@@ -150,6 +151,7 @@ class Subscription(threading.Thread):
         *,
         recent: Recent,
         client_id: str,
+        keepalive_s: int = KEEPALIVE_S,
     ) -> None:
         super().__init__(name=f"intake {source.name}")
         self._source = source
@@ -158,6 +160,7 @@ class Subscription(threading.Thread):
         self._stopping = stopping
         self._recent = recent
         self._broker = BrokerAddress.parse(url)
+        self._keepalive_s = keepalive_s
         self._batch: list[Message] = []
         self._batch_bytes = 0
         self._to_acknowledge: list[tuple[int, int]] = []
@@ -198,7 +201,7 @@ class Subscription(threading.Thread):
         self._client.connect(
             self._broker.host,
             self._broker.port,
-            keepalive=KEEPALIVE_S,
+            keepalive=self._keepalive_s,
             clean_start=not self._source.keep_session,
             properties=properties,
         )
@@ -298,7 +301,14 @@ def open_log(folder: Path, stopping: threading.Event) -> LogWriter | None:
             return log
 
 
-def run(log: LogWriter, sources: Sequence[tuple[Source, str]], clock: Clock, stopping: threading.Event) -> None:
+def run(
+    log: LogWriter,
+    sources: Sequence[tuple[Source, str]],
+    clock: Clock,
+    stopping: threading.Event,
+    *,
+    keepalive_s: int = KEEPALIVE_S,
+) -> None:
     """Receive from sources, each with its broker's URL, until `stopping` is set; the process's straight line."""
     journal = Journal(log, stopping)
     recent = journal.received_lately()
@@ -312,6 +322,7 @@ def run(log: LogWriter, sources: Sequence[tuple[Source, str]], clock: Clock, sto
             stopping,
             recent=recent.get(source.name, Recent()),
             client_id=f"beffroi-{source.name}-{identity}",
+            keepalive_s=keepalive_s,
         )
         for source, url in sources
     ]

@@ -25,7 +25,7 @@ from typing import Self
 import structlog
 
 from hub.errors import AlreadyRunning, LogError
-from ingest.segment import HEADER, Batch, Flag, Message, batches, is_whole, mark_of, pack, place_of, unpack
+from ingest.segment import HEADER, Batch, Flag, Message, batches, is_whole, pack, place_of, tag_of, unpack
 
 __all__ = ["Flag", "Head", "LogReader", "LogWriter", "Message", "segments", "trim"]
 logger = structlog.get_logger("log")
@@ -90,7 +90,7 @@ class LogWriter:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.log_id = _identity(folder)
-            self._mark = mark_of(self.log_id)
+            self._tag = tag_of(self.log_id)
             self._head = Head(folder / "head", writable=True)
             self._recover()
         except BlockingIOError as error:
@@ -118,7 +118,7 @@ class LogWriter:
         os.fsync(self._file)
         # Read the disk: memory may still hold what a write left there that failed before a kill.
         os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_DONTNEED)
-        for batch in batches(self._file, self.next_offset, self._mark):
+        for batch in batches(self._file, self.next_offset, self._tag):
             if batch.first != self.next_offset:
                 logger.error(
                     "the log is damaged", segment=name, from_byte=self._size, to_byte=batch.start,
@@ -146,7 +146,7 @@ class LogWriter:
             self._cut()
         elif self._size >= self._segment_bytes:
             self.roll()
-        batch = memoryview(pack(self._mark, self.next_offset, messages))
+        batch = memoryview(pack(self._tag, self.next_offset, messages))
         self._is_torn = True
         position = self._size
         while position < self._size + len(batch):
@@ -206,7 +206,7 @@ class LogReader:
             raise LogError(f"there is no log in {folder} yet; its writer makes it when it starts")
         self.folder = folder
         self.log_id = _identity(folder)
-        self._mark = mark_of(self.log_id)
+        self._tag = tag_of(self.log_id)
         self._head = Head(folder / "head", writable=False)
         self._file: int | None = None
         self._segment = Path()
@@ -278,7 +278,7 @@ class LogReader:
             min((first for first, _ in segments(self.folder) if first > offset), default=self.next_offset),
         )
         end_byte = os.fstat(self._file).st_size
-        for batch in batches(self._file, int(self._segment.stem), self._mark):
+        for batch in batches(self._file, int(self._segment.stem), self._tag):
             if batch.first <= offset < batch.following:
                 return self._unpacked(batch, os.pread(self._file, batch.end - batch.start, batch.start))
             if batch.first > offset:

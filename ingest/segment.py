@@ -1,9 +1,9 @@
 """A segment of the log: batches of messages, each with a checksum, one after the other. Reads files, writes none.
 
-    mark crc body_len first_offset count names_len | (received_us payload_len topic_len source flags)[] names topics
+    tag crc body_len first_offset count names_len | (received_us payload_len topic_len source flags)[] names topics
     payloads
 
-`mark` is four bytes of the log's id, so that no payload can look like a batch: behind damage the next whole batch is
+`tag` is four bytes of the log's id, so that no payload can look like a batch: behind damage the next whole batch is
 found by it.
 """
 
@@ -33,7 +33,7 @@ class Flag:
     """Marked by `beffroi replay`: updates history, pages nobody."""
     DUPLICATE = 8
     """Delivered again and already in the log."""
-    DAMAGED = 16
+    DAMAGED = 128
     """Was in the log and cannot be read any more: nothing of it is known but its offset. Never written."""
 
 
@@ -62,7 +62,7 @@ class Batch(NamedTuple):
         return self.first + self.messages
 
 
-def pack(mark: bytes, first_offset: int, messages: Sequence[Message]) -> bytes:
+def pack(tag: bytes, first_offset: int, messages: Sequence[Message]) -> bytes:
     """Messages, not empty, as a batch."""
     names = list(dict.fromkeys(m.source for m in messages))
     number = {name: index for index, name in enumerate(names)}
@@ -75,7 +75,7 @@ def pack(mark: bytes, first_offset: int, messages: Sequence[Message]) -> bytes:
     columns["flags"] = [m.flags for m in messages]
     name_bytes = "\n".join(names).encode()
     body = b"".join([columns.tobytes(), name_bytes, *topics, *(m.payload for m in messages)])
-    header = HEADER.pack(mark, 0, len(body), first_offset, len(messages), len(name_bytes))
+    header = HEADER.pack(tag, 0, len(body), first_offset, len(messages), len(name_bytes))
     return header[:4] + struct.pack("<I", _crc(header, body)) + header[8:] + body
 
 
@@ -112,7 +112,7 @@ def unpack(batch: Batch, data: bytes) -> list[Message]:
     ]
 
 
-def mark_of(log_id: uuid.UUID) -> bytes:
+def tag_of(log_id: uuid.UUID) -> bytes:
     """What the batches of a log begin with."""
     return log_id.bytes[-4:]
 
@@ -133,14 +133,14 @@ def place_of(header: bytes, start: int) -> Batch:
     return Batch(first, count, names_len, start, start + HEADER.size + body_len)
 
 
-def batches(file: int, expected: int, mark: bytes) -> Iterator[Batch]:
+def batches(file: int, expected: int, tag: bytes) -> Iterator[Batch]:
     """Every whole batch of a segment whose first offset is `expected`, leaving out what is damaged."""
     data, start = os.pread(file, os.fstat(file).st_size, 0), 0
     while 0 <= start <= len(data) - HEADER.size:
         batch = place_of(data[start : start + HEADER.size], start)
-        is_next = batch.first == expected or (batch.first > expected and data[start : start + len(mark)] == mark)
+        is_next = batch.first == expected or (batch.first > expected and data[start : start + len(tag)] == tag)
         if is_next and batch.messages and batch.end <= len(data) and is_whole(data[start : batch.end]):
             yield batch
             start, expected = batch.end, batch.following
         else:
-            start = data.find(mark, start + 1)
+            start = data.find(tag, start + 1)

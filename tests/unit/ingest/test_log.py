@@ -92,7 +92,7 @@ def test_an_unfinished_last_batch_is_cut_wherever_it_ends(share, tmp_path_factor
 def test_a_last_batch_with_a_wrong_byte_is_cut_wherever_that_is(share, flip, tmp_path_factory):
     folder = tmp_path_factory.mktemp("log")
     path, places = three_batches(folder)
-    spoil(path, places[-2] + 4 + int(share * (places[-1] - places[-2] - 4)), flip)  # the mark itself is not needed
+    spoil(path, places[-2] + 4 + int(share * (places[-1] - places[-2] - 4)), flip)  # the tag itself is not needed
     as_a_crash_leaves_it(folder, 3)
     with LogWriter(folder) as log:
         assert (log.next_offset, path.stat().st_size) == (3, places[-2])
