@@ -120,7 +120,7 @@ class Supervisor:
         end = await _end_of(self.running[part.name])
         while True:
             deaths = deaths + 1 if end.lived_s < self.patience.quick_death_s else 1
-            if not all(disk.is_usable for disk in disks(self.home)):
+            if not all(disk.is_usable for disk in disks(self.home, probe=True)):
                 deaths = min(deaths, self.patience.quick_deaths - 1)
             if end.is_hopeless or deaths >= self.patience.quick_deaths:
                 kind = BadSetting if end.is_hopeless else BeffroiError

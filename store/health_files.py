@@ -69,7 +69,7 @@ def read_files(home: Path) -> Files:
         logs,
         checkpoint_s=_age_s(home / "rules.npz"),
         written_s=_age_s(home / LOG_OF["store"] / "head"),
-        disks=tuple(disks(home)),
+        disks=tuple(disks(home, probe=True)),
         last_errors=last_errors(home / "logs"),
     )
 

@@ -6,6 +6,7 @@ is then free is for what must still be written: the database's own log, tele-ale
 taken again when there is room, and readings go on. Intake keeps it (ingest/intake.py); everybody sees it.
 """
 
+import errno
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -56,13 +57,16 @@ class Disk:
         return not self.is_readonly and self.free_bytes >= self.reserve_bytes
 
 
-def disks(home: Path) -> list[Disk]:
-    """The disks of a home, each once; a folder that is not there yet is on none."""
+def disks(home: Path, *, probe: bool = False) -> list[Disk]:
+    """The disks of a home, each once; a folder that is not there yet is on none.
+
+    `probe`: also try whether they can be written, which a disk that has just failed does not tell by itself.
+    """
     places: dict[int, list[str]] = {}
     for place in PLACES:
         with suppress(OSError):
             places.setdefault((home / place).stat().st_dev, []).append(place)
-    return [_look(home, tuple(of)) for of in places.values()]
+    return [_look(home, tuple(of), probe=probe) for of in places.values()]
 
 
 def disk_of(home: Path, place: str) -> Disk | None:
@@ -81,7 +85,7 @@ def keep_reserve(home: Path) -> None:
                 _allocate(reserve, disk.reserve_bytes)
 
 
-def _look(home: Path, places: tuple[str, ...]) -> Disk:
+def _look(home: Path, places: tuple[str, ...], *, probe: bool) -> Disk:
     folder = home / places[0]
     found = os.statvfs(folder)
     return Disk(
@@ -89,8 +93,16 @@ def _look(home: Path, places: tuple[str, ...]) -> Disk:
         free_bytes=found.f_bavail * found.f_frsize,
         size_bytes=found.f_blocks * found.f_frsize,
         has_reserve=(folder / RESERVE).exists(),
-        is_readonly=bool(found.f_flag & os.ST_RDONLY),
+        is_readonly=bool(found.f_flag & os.ST_RDONLY) or (probe and _refuses(folder)),
     )
+
+
+def _refuses(folder: Path) -> bool:
+    try:
+        os.utime(folder)
+    except OSError as error:
+        return error.errno in (errno.EROFS, errno.EIO)
+    return False
 
 
 def _allocate(path: Path, size_bytes: int) -> None:

@@ -17,6 +17,7 @@ class Disk:
 
     folder: Path
     backing: "Disk | None" = None
+    image: Path | None = None
 
     @property
     def free_bytes(self) -> int:
@@ -39,6 +40,13 @@ class Disk:
     def make_readonly(self) -> None:
         """As a disk that the kernel no longer trusts: also for files that are open for writing. Of ext4 only."""
         run("mount", "-o", "remount,abort", self.folder)
+
+    def repair(self) -> None:
+        """As an operator does with a disk that the kernel no longer trusts. Nobody may have files open on it."""
+        assert self.image is not None
+        run("umount", self.folder)
+        run("e2fsck", "-f", "-y", self.image, may_end_with=(0, 1))
+        run("mount", "-o", "loop", self.image, self.folder)
 
     def forget_memory(self) -> None:
         """Forget what memory holds of its files, as a power cut does; what was not written to the disk is gone."""
@@ -71,7 +79,7 @@ def ext4(folder: Path, size_bytes: int, *, real_bytes: int | None = None) -> Ite
         run("mkfs.ext4", "-q", "-F", *lying, image)
         folder.mkdir(parents=True, exist_ok=True)
         with _mounted(folder, "-o", "loop,errors=continue" if real_bytes else "loop", image):
-            yield Disk(folder, backing)
+            yield Disk(folder, backing, image)
 
 
 def remount(folder: Path, option: str) -> None:
@@ -97,7 +105,7 @@ def needs_mounting() -> None:
     )
 
 
-def run(*command: str | Path) -> None:
+def run(*command: str | Path, may_end_with: tuple[int, ...] = (0,)) -> None:
     """A command that must succeed."""
     done = subprocess.run(list(map(str, command)), check=False, capture_output=True, text=True)
-    assert done.returncode == 0, f"{' '.join(map(str, command))}: {done.stderr}"
+    assert done.returncode in may_end_with, f"{' '.join(map(str, command))}: {done.stderr}"
