@@ -21,13 +21,15 @@ class _Line:
     near: asyncio.StreamWriter
     far: asyncio.StreamWriter
     is_dead: bool = False
-    """Bytes were swallowed: it stays silent for ever, and open."""
+    """Bytes were swallowed: it stays silent, and open, until the test is over."""
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def reset(self) -> None:
         for writer in (self.near, self.far):
             if (connection := writer.get_extra_info("socket")) is not None and connection.fileno() >= 0:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
+        self.over.set()
 
 
 @dataclass(slots=True, eq=False)
@@ -89,11 +91,12 @@ class Proxy:
         self._lines.add(line)
         try:
             # The first end of one direction ends the line: MQTT and PostgreSQL know no half-closed ones.
-            ways = [asyncio.create_task(self._carry(line, *way)) for way in ((reader, far), (far_reader, near))]
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            ends = [asyncio.create_task(self._carry(line, *way)) for way in ((reader, far), (far_reader, near))]
+            ends.append(asyncio.create_task(line.over.wait()))
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for end in ends:
+                end.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
         finally:
             self._lines.discard(line)
             near.close()
@@ -156,5 +159,5 @@ async def proxy_to(url: str) -> AsyncIterator[Proxy]:
     finally:
         proxy._server.close()
         proxy.reset()
-        proxy.mend()
-        await asyncio.sleep(0)
+        while proxy._lines:  # noqa: ASYNC110
+            await asyncio.sleep(0)

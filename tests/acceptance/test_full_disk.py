@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
+from hub.runtime.servers import Embedded
 from hub.secrets import Secrets, database_url, mqtt_url
 from hub.settings import Settings
 from hub.up import environment
@@ -96,19 +98,34 @@ def environment_of(settings: Settings) -> dict[str, str]:
     return kept | environment(settings, settings.the_clock)
 
 
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
-    with ext4(tmp_path / "disk", 800 * MIB) as disk:
-        settings = hub_settings(disk.folder / "home")
+@asynccontextmanager
+async def hub_on(folder: Path, **more: object) -> AsyncIterator[Hub]:
+    with ext4(folder, 800 * MIB) as disk:
+        settings = hub_settings(disk.folder / "home", **more)
         meters = Meters()
         hub = Hub(disk, settings, meters, Load("", meters.message, RATE))
         try:
             await hub.start()
-            hub.load.url = mqtt_url(settings, Secrets.of(settings.home), "simulator")
             yield hub
         finally:
             if hub.process is not None and hub.process.poll() is None:
                 await hub.stop()
+
+
+@pytest.fixture
+async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
+    """With everything on one disk."""
+    async with hub_on(tmp_path / "disk") as hub:
+        hub.load.url = mqtt_url(hub.settings, Secrets.of(hub.home), "simulator")
+        yield hub
+
+
+@pytest.fixture
+async def hub_without_broker(tmp_path: Path, broker: Embedded) -> AsyncIterator[Hub]:
+    """With the broker elsewhere: what waits in one whose disk takes nothing is gone when it is restarted."""
+    async with hub_on(tmp_path / "disk", mqtt_url=broker.mqtt_url) as hub:
+        hub.load.url = broker.simulator_url
+        yield hub
 
 
 async def test_a_full_disk_stops_readings_leaves_room_to_people_and_ends_by_itself(hub: Hub):
@@ -134,7 +151,10 @@ async def test_a_full_disk_stops_readings_leaves_room_to_people_and_ends_by_itse
     assert await hub.stop() == 0
 
 
-async def test_a_disk_that_turns_read_only_loses_nothing_and_is_gone_on_with_once_it_is_repaired(hub: Hub):
+async def test_a_disk_that_turns_read_only_loses_nothing_and_is_gone_on_with_once_it_is_repaired(
+    hub_without_broker: Hub,
+):
+    hub = hub_without_broker
     publishing = asyncio.create_task(hub.load.run(40))
     await asyncio.sleep(5)
     hub.disk.make_readonly()
