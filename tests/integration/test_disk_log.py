@@ -1,21 +1,32 @@
 """The log on disks that are full, that lie and that can only be read: what it took is there, and nothing else is."""
 
+import asyncio
 import errno
 import os
 import threading
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
+from msgspec.structs import replace
 
+from devices.transition import Explanation, Transition
+from hub.clock import Clock
+from hub.settings import BrokerAddress
+from ingest import checkpoint
 from ingest.intake import Journal, open_log
+from ingest.live import Live
 from ingest.log import LogReader, LogWriter, Message, segments
+from ingest.voice import Voice
 from store.room import disk_of, keep_reserve
 from tests.disks import MIB, Disk, ext4, remount, tmpfs
 
 PAYLOAD = bytes(8192 - 26 - 16 - len("city") - len("city/dijon/lamp/0/telemetry"))
 """Makes a batch of one message whole blocks: a loop device tells of a half written stretch as a success."""
+
+FIRED = Transition("street_lighting", "lamp_out", 1, "fire", 1_000_000, 1_000_000, 2, "", Explanation({}, {}, 0.0))
 
 
 def message(number: int, payload: bytes = PAYLOAD) -> Message:
@@ -193,3 +204,44 @@ def test_the_journal_stops_before_the_disk_is_full_and_goes_on_by_itself(tmp_pat
             "the log is written again",
         ]
         assert "7 MiB are left" in said[0]["why"]
+
+
+async def test_the_rules_wait_for_a_disk_that_takes_what_they_tell(small: Disk):
+    with LogWriter(small.folder / "transitions") as transitions:
+        live = Live(BrokerAddress.parse("mqtt://nowhere"), Clock())
+        voice = Voice(transitions, Clock(), live)
+        small.fill()
+        took, _ = fill(transitions, 0)
+        with structlog.testing.capture_logs() as said:
+            telling = [asyncio.create_task(voice.tell([replace(FIRED, device_no=n)], read_to=n)) for n in (1, 2)]
+            await asyncio.sleep(0.1)
+            assert voice.waiting == 2, "nothing may be saved that knows of them"
+            small.make_room()
+            await asyncio.wait_for(asyncio.gather(*telling), 10)
+        assert voice.waiting == 0 and [line["log_level"] for line in said] == ["error", "info"]
+        reader = LogReader(transitions.folder)
+        told = [Transition.decode(m.payload) for m in reader.read(took, 10)]
+        assert [(t.device_no, t.read_to) for t in told] == [(1, 1), (2, 2)]
+        reader.close()
+
+
+async def test_rules_that_are_stopped_while_they_wait_have_told_nothing(small: Disk):
+    with LogWriter(small.folder / "transitions") as transitions:
+        voice = Voice(transitions, Clock(), Live(BrokerAddress.parse("mqtt://nowhere"), Clock()))
+        small.fill()
+        fill(transitions, 0)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(voice.tell([FIRED], read_to=1), 0.1)
+        assert voice.waiting == 1
+
+
+def test_a_checkpoint_that_finds_no_room_leaves_the_one_before_and_takes_none(small: Disk):
+    path = small.folder / "rules.npz"
+    log_id = uuid.uuid4()
+    checkpoint.save(path, {}, log_id=log_id, next_offset=7, next_transition=0)
+    small.fill()
+    with pytest.raises(OSError, match="No space"):
+        checkpoint.save(path, {}, log_id=log_id, next_offset=8, next_transition=0)
+    assert [found.name for found in small.folder.glob("rules*")] == ["rules.npz"]
+    saved = checkpoint.load(path)
+    assert saved is not None and saved.next_offset == 7
