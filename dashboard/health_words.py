@@ -20,7 +20,27 @@ class Reason:
 
 def sentence(fault: Fault, words: Words) -> str:
     """What is wrong and what it means, or what to do."""
+    if fault.code.startswith(("disk", "database_")):
+        return _about_a_disk(fault, words)
     return _about_a_reader(fault, words) if fault.name else _about_the_hub(fault, words)
+
+
+def _about_a_disk(fault: Fault, words: Words) -> str:
+    disk, left = fault.name, size(fault.amount, words)
+    said = {
+        "disk": words("Only {size} of the disk of {disk} is free.", size=left, disk=disk),
+        "disk_full": words(
+            "The disk of {disk} is full, {size} are left: nothing is acknowledged, the broker queues.",
+            size=left,
+            disk=disk,
+        ),
+        "disk_readonly": words("The disk of {disk} can only be read: nothing is written to it.", disk=disk),
+        "database_full": words(
+            "The database's disk is full, {size} are left: readings wait in the log.",
+            size=left,
+        ),
+    }
+    return said[fault.code]
 
 
 def _about_a_reader(fault: Fault, words: Words) -> str:
@@ -49,7 +69,9 @@ def _about_the_hub(fault: Fault, words: Words) -> str:
         "no_log": words("There is no log: intake has not run on this home."),
         "no_rules": rules,
         "silence": words("Nothing was received for {duration}.", duration=lasted),
-        "disk": words("Only {size} of the disk is free.", size=size(fault.amount, words)),
+        "unwritten": words(
+            "Intake has not written to its log for {duration}: does it run, can the disk be written?", duration=lasted
+        ),
         "clock": words(
             "This machine's clock and the database's differ by {n} s.", n=words.number(abs(fault.amount), 1)
         ),
@@ -167,6 +189,10 @@ def reasons(words: Words) -> dict[str, Reason]:
         "too_large": (words("Too large or too deep"), words("No real device sends this: look at who does.")),
         "unsupported": (words("Not supported"), words("The hub does not read this format.")),
         "conflict": (words("Conflict"), words("The device told two different values for the same moment.")),
+        "damaged": (
+            words("Damaged in the log"),
+            words("The disk gave back something else than was written: examine it."),
+        ),
         "bad_transition": (words("Unreadable alarm"), words("An error of the hub itself: report it.")),
     }
     return {code: Reason(*texts) for code, texts in told.items()}

@@ -88,8 +88,10 @@ def _of_files(files: Files) -> Iterator[Metric]:
     yield _gauge("log_still_seconds", "Real time since something was appended", still, "log")
     if files.checkpoint_s is not None:
         yield GaugeMetricFamily("beffroi_rules_checkpoint_age_seconds", "Real time since it", files.checkpoint_s)
-    yield GaugeMetricFamily("beffroi_disk_free_bytes", "Free on the disk of the home", files.disk_free_bytes)
-    yield GaugeMetricFamily("beffroi_disk_size_bytes", "Size of the disk of the home", files.disk_bytes)
+    free = {disk.name: float(disk.free_bytes) for disk in files.disks}
+    yield _gauge("disk_free_bytes", "Free on each disk of the home", free, "disk")
+    sizes = {disk.name: float(disk.size_bytes) for disk in files.disks}
+    yield _gauge("disk_size_bytes", "Size of each disk of the home", sizes, "disk")
 
 
 def _of_stored(stored: Stored) -> Iterator[Metric]:

@@ -11,7 +11,7 @@ BeffroiError                 exit code 1: its text is shown to the person, never
 │   └── BrokerUnavailable
 └── LogError
     ├── LogReplaced          the log is not the one that its readers know
-    └── LogCorrupt           a sealed part of the log fails its checksum
+    └── LogCorrupt           a part of the log fails its checksum
 """
 
 
@@ -67,4 +67,4 @@ class LogReplaced(LogError):
 
 
 class LogCorrupt(LogError):
-    """A sealed part of the log fails its checksum."""
+    """A part of the log fails its checksum."""

@@ -2,9 +2,26 @@
 
 import logging
 import sys
-from typing import Literal
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal, TextIO, cast
 
 import structlog
+
+
+@dataclass(frozen=True)  # no slots: structlog refers to it weakly
+class Lossy:
+    """Standard error as a process can go on without: on a full disk lines are lost, and nothing else."""
+
+    stream: TextIO
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self.stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self.stream.flush()
 
 
 def configure(log_format: Literal["console", "json"]) -> None:
@@ -23,5 +40,5 @@ def configure(log_format: Literal["console", "json"]) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, Lossy(sys.stderr))),
     )

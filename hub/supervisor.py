@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +20,7 @@ from hub.runtime.progress import console, step
 from hub.runtime.servers import logs, start_mosquitto, start_postgres
 from hub.secrets import Secrets
 from hub.settings import Settings
+from store.room import disks
 
 T = TypeVar("T")
 
@@ -87,6 +89,8 @@ class Supervisor:
     """The running parts of one hub."""
 
     patience: Patience = field(default_factory=Patience)
+    home: Path = Path()
+    """Whose disks excuse a part that dies: while one is full or read-only nothing is given up."""
     running: dict[str, Process] = field(default_factory=dict)
     _keepers: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -124,16 +128,19 @@ class Supervisor:
         end = await _end_of(self.running[part.name])
         while True:
             deaths = deaths + 1 if end.lived_s < self.patience.quick_death_s else 1
+            if not all(disk.is_usable for disk in disks(self.home, probe=True)):
+                deaths = min(deaths, self.patience.quick_deaths - 1)
             if end.is_hopeless or deaths >= self.patience.quick_deaths:
                 kind = BadSetting if end.is_hopeless else BeffroiError
                 raise kind(f"{part.name} cannot run, so the hub stops: {end.last_words}")
             delay_s = self.patience.delay_s(deaths)
-            console.print(f"[yellow]{part.name} {end.reason}; starting it again in {delay_s:g} s[/]")
+            with suppress(OSError):  # said to a file on a full disk
+                console.print(f"[yellow]{part.name} {end.reason}; starting it again in {delay_s:g} s[/]")
             await asyncio.sleep(delay_s)
             try:
                 self.running[part.name] = await part.start()
                 end = await _end_of(self.running[part.name])
-            except BeffroiError as error:
+            except (BeffroiError, OSError) as error:
                 end = End(0.0, "did not start", str(error))
 
 
@@ -150,7 +157,7 @@ async def run_hub(
 
     Everything is stopped when it returns or raises. The processes inherit the descriptors of `keep_open`.
     """
-    supervisor = Supervisor(patience or Patience())
+    supervisor = Supervisor(patience or Patience(), settings.home)
     work = asyncio.create_task(_work(supervisor, settings, plan, clock=clock, memory=memory, keep_open=keep_open))
     asked_at_s: list[float] = []
 
@@ -177,7 +184,8 @@ async def run_hub(
         with step("Stopping"):
             await supervisor.stop(first=plan.stop_first, last=SERVERS)
         if any(program.name in supervisor.running for program in (*plan.first, *plan.kept)):  # else no time has passed
-            memory.close(clock, time.time_ns() // 1000)
+            with suppress(OSError):  # the lease stands: time then jumps forward a little
+                memory.close(clock, time.time_ns() // 1000)
         for number in signals:
             loop.remove_signal_handler(number)
 
@@ -227,7 +235,8 @@ async def _while_all_run(supervisor: Supervisor, work: Awaitable[T]) -> T:
 
 async def _housekeeping(supervisor: Supervisor, clock: Clock, memory: ClockMemory) -> None:
     while True:
-        memory.renew(clock, time.time_ns() // 1000)
+        with suppress(OSError):  # at its next turn; the lease is twice as long
+            memory.renew(clock, time.time_ns() // 1000)
         for process in supervisor.running.values():
             rotate(process.log)
         await asyncio.sleep(LEASE_S)

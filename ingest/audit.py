@@ -127,7 +127,7 @@ async def _recount(name: str, log: LogReader, until: int, look: Look, missing: F
     first, worked_s, counts = log.first_offset, time.monotonic(), Counter[str]()
     if first > until:
         missing.add(name, "log", f"offsets {until} to {first - 1} were never read and are gone", first - until)
-    for stretch in _stretches(survey(log.folder, log.next_offset), until):
+    for stretch in _stretches(survey(log, log.next_offset), until):
         if isinstance(stretch, Gap):
             told = f"offsets {stretch.first_offset} to {stretch.next_offset - 1}: {stretch.why}"
             missing.add(name, "log", told, len(stretch))

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -42,11 +43,16 @@ def save(path: Path, boards: Mapping[str, Board], *, log_id: UUID, next_offset: 
         arrays[f"{kind}/{NUMBERS}"] = board.device_no
         arrays |= {f"{kind}/{name}": array for name, array in board.arrays()}
     made = path.with_suffix(".new")
-    with made.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    made.rename(path)
+    try:
+        with made.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        made.rename(path)
+    except OSError:
+        with suppress(OSError):
+            made.unlink(missing_ok=True)  # it takes room
+        raise
 
 
 def load(path: Path) -> Checkpoint | None:

@@ -83,6 +83,8 @@ def decode(messages: Sequence[Message], codecs: Codecs, directory: Directory) ->
 
 
 def _decoded(message: Message, codecs: Codecs) -> Iterable[Heard | Reject]:
+    if message.flags & Flag.DAMAGED:
+        return (Reject(WHOLE, "damaged", f"the log's segment {message.source} is damaged here"),)
     source = codecs(message.source)
     if source is None:
         return (Reject(WHOLE, "unknown_source", f"{message.source}: no such source in the settings"),)

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -17,6 +18,7 @@ from store.database import Connection, DatabaseRefused, connect
 from store.quarantine import forget_released
 from store.retention import keep_since, remove_expired
 from store.rollup import roll_up, roll_up_areas
+from store.room import disk_of
 
 logger = structlog.get_logger("worker")
 
@@ -35,6 +37,7 @@ class History:
     clock: Clock
     zone: ZoneInfo
     keep: Keep
+    home: Path
     areas_at: float = 0.0
     expire_at: float = 0.0
 
@@ -59,6 +62,9 @@ class History:
         if now_s >= self.expire_at:
             self.expire_at = now_s + EXPIRE_S
             await self._age(connection, now)
+        disk = disk_of(self.home, "postgres")
+        if disk is not None and not disk.takes_readings:  # they wait with the readings
+            return
         for kind in kinds().values():
             await roll_up(connection, kind, self.zone, keep_since(kind, self.keep, now))
         if now_s >= self.areas_at:

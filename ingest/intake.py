@@ -10,6 +10,8 @@ import ssl
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -26,6 +28,8 @@ from hub.errors import BadSetting
 from hub.settings import BrokerAddress, Source
 from ingest.log import Flag, LogReader, LogWriter, Message
 from ingest.redelivery import RECENT, REWIND_US, Received
+from ingest.refusal import Refusal
+from store.room import disk_of, keep_reserve
 
 logger = structlog.get_logger("intake")
 
@@ -33,7 +37,8 @@ RECEIVE_MAXIMUM = 2000
 """Messages that a broker may have under way to us; the bound of what intake holds in memory, per source."""
 BATCH_BYTES = 4 << 20
 SESSION_EXPIRY_S = 35 * 86_400
-KEEPALIVE_S = 30
+KEEPALIVE_S = 15
+"""A broker that is gone without a word is noticed within twice as long; it notices us within one and a half."""
 WAIT_S = 0.25
 NAP_S = 0.002
 """Between batches while messages come: each then holds more of them, for one fsync."""
@@ -67,24 +72,37 @@ class Journal:
         self._stopping = stopping
         self._lock = threading.Lock()
         self._rolled_s = time.monotonic()
+        self._refusal = Refusal("the log cannot be written; nothing is acknowledged", "the log is written again")
 
     def append(self, messages: Sequence[Message]) -> bool:
         """Make messages durable, however long it takes; False when told to stop before they were."""
-        pause_s = 0.5
-        while True:
-            try:
-                with self._lock:
-                    self._log.append(messages)
-                return True
-            except OSError as error:
-                logger.error("the log cannot be written; nothing is acknowledged meanwhile", why=str(error))
-                if self._stopping.wait(pause_s):
-                    return False
-                pause_s = min(pause_s * 2, 10)
+        waits = pauses()
+        while (why := self._refused(messages)) is not None:
+            self._refusal.began(why)
+            if self._stopping.wait(next(waits)):
+                return False
+        self._refusal.ended()
+        return True
 
-    def roll_if_due(self) -> None:
-        """Begin a new segment every ten minutes, also when nothing comes."""
-        with self._lock:
+    def _refused(self, messages: Sequence[Message]) -> str | None:
+        """Append, or why not."""
+        disk = disk_of(self._log.folder.parent, self._log.folder.name)
+        if disk is not None and not disk.takes_messages:
+            return f"the disk of {self._log.folder} is full, {disk.free_bytes >> 20} MiB are left to the others"
+        try:
+            with self._lock:
+                self._log.append(messages)
+        except OSError as error:
+            return f"{error.strerror} ({self._log.folder})"
+        return None
+
+    def keep_house(self) -> None:
+        """Every second: begin a new segment every ten minutes, also when nothing comes; keep the disks' reserves."""
+        keep_reserve(self._log.folder.parent)
+        if self._refusal.is_on:
+            return
+        with self._lock, suppress(OSError):  # the next append says it
+            self._log.touch()
             if time.monotonic() - self._rolled_s > ROLL_S:
                 self._log.roll()
                 self._rolled_s = time.monotonic()
@@ -118,6 +136,7 @@ class Subscription(threading.Thread):
         *,
         received: Received,
         client_id: str,
+        keepalive_s: int = KEEPALIVE_S,
     ) -> None:
         super().__init__(name=f"intake {source.name}")
         self._source = source
@@ -129,6 +148,7 @@ class Subscription(threading.Thread):
         self._wrong: str | None = None
         """Why there is no connection, as it was told last."""
         self._broker = BrokerAddress.parse(url)
+        self._keepalive_s = keepalive_s
         self._batch: list[Message] = []
         self._batch_bytes = 0
         self._to_acknowledge: list[tuple[int, int]] = []
@@ -166,7 +186,7 @@ class Subscription(threading.Thread):
         self._client.connect(
             self._broker.host,
             self._broker.port,
-            keepalive=KEEPALIVE_S,
+            keepalive=self._keepalive_s,
             clean_start=not self._source.keep_session,
             properties=properties,
         )
@@ -263,7 +283,30 @@ def _tls(source: Source) -> ssl.SSLContext:
         raise BadSetting(f"source {source.name}: ca_file {source.ca_file} cannot be read: {error}") from error
 
 
-def run(log: LogWriter, sources: Sequence[tuple[Source, str]], clock: Clock, stopping: threading.Event) -> None:
+def open_log(folder: Path, stopping: threading.Event) -> LogWriter | None:
+    """The log, to write; waits while its disk refuses. None when told to stop meanwhile."""
+    refusal, waits = Refusal("the log cannot be opened; nothing is received", "the log is open"), pauses()
+    while True:
+        keep_reserve(folder.parent)
+        try:
+            log = LogWriter(folder)
+        except OSError as error:
+            refusal.began(f"{error.strerror} ({folder})")
+            if stopping.wait(next(waits)):
+                return None
+        else:
+            refusal.ended()
+            return log
+
+
+def run(
+    log: LogWriter,
+    sources: Sequence[tuple[Source, str]],
+    clock: Clock,
+    stopping: threading.Event,
+    *,
+    keepalive_s: int = KEEPALIVE_S,
+) -> None:
     """Receive from sources, each with its broker's URL, until `stopping` is set; the process's straight line."""
     journal = Journal(log, stopping)
     received = journal.received_lately()
@@ -277,13 +320,14 @@ def run(log: LogWriter, sources: Sequence[tuple[Source, str]], clock: Clock, sto
             stopping,
             received=received.get(source.name, Received()),
             client_id=f"beffroi-{source.name}-{identity}",
+            keepalive_s=keepalive_s,
         )
         for source, url in sources
     ]
     for subscription in subscriptions:
         subscription.start()
     while not stopping.wait(1.0):
-        journal.roll_if_due()
+        journal.keep_house()
         if not all(subscription.is_alive() for subscription in subscriptions):
             stopping.set()  # a thread died of what it did not expect: the process starts anew
             raise SystemExit(1)

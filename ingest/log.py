@@ -2,12 +2,13 @@
 
 A folder holds `id` (the log's own UUID), `head` (eight bytes that the writer sets after each fsync: the offset
 after the last durable message; readers look at it through a memory map and read no further), and segments named by
-their first offset. A segment is a row of batches; a batch is a header with a CRC-32 and columns:
-
-    magic crc body_len first_offset count names_len | (received_us payload_len topic_len source flags)[] names topics
-    payloads
+their first offset (ingest/segment.py). A segment is a row of batches, each with a checksum.
 
 A batch is written with one write and one fdatasync. After a crash the writer cuts what follows the last whole batch.
+After a write or fdatasync that failed it cuts the segment back to what is durable and goes on in a new one: the page
+cache may hold what the disk does not, and calls it clean (a second fdatasync of the same pages succeeds and proves
+nothing). A batch that was durable and no longer has its checksum is damage: its messages keep their offsets and are
+read as empty ones, flagged, so that they are counted and quarantined and the log goes on behind them.
 """
 
 import fcntl
@@ -15,49 +16,25 @@ import mmap
 import os
 import struct
 import uuid
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import msgspec
-import numpy as np
+import structlog
 
-from hub.errors import AlreadyRunning, LogCorrupt, LogError
+from hub.errors import AlreadyRunning, LogError
+from ingest.segment import HEADER, Batch, Flag, Message, batches, is_whole, pack, place_of, tag_of, unpack
 
-HEADER = struct.Struct("<4sIIQIH")
-MAGIC = b"BFR1"
+__all__ = ["Flag", "Head", "LogReader", "LogWriter", "Message", "segments", "trim"]
+logger = structlog.get_logger("log")
+
 HEAD = struct.Struct("<Q")
 SEGMENT_BYTES = 64 << 20
 READ_BYTES = 4 << 20
-COLUMNS = np.dtype(
-    [("received_us", "<i8"), ("payload_len", "<u4"), ("topic_len", "<u2"), ("source", "u1"), ("flags", "u1")]
-)
-
-
-class Flag:
-    """What MQTT and the intake know of a message. Plain numbers: an enum's `&` costs more than decoding a payload."""
-
-    DUP = 1
-    """The broker says that it delivers the message again."""
-    RETAINED = 2
-    REPLAY = 4
-    """Marked by `beffroi replay`: updates history, pages nobody."""
-    DUPLICATE = 8
-    """Delivered again and already in the log."""
-
-
-class Message(msgspec.Struct, frozen=True, gc=False):
-    """A message as it came, with its place in the log."""
-
-    offset: int
-    received_us: int
-    source: str
-    topic: str
-    payload: bytes
-    flags: int = 0
+DAMAGED_AT_ONCE = 10_000
+"""So many messages of a damaged stretch are told in one reading."""
 
 
 class Head:
@@ -102,54 +79,6 @@ def trim(folder: Path, before: int) -> int:
     return len(old)
 
 
-def _pack(first_offset: int, messages: Sequence[Message]) -> bytes:
-    names = list(dict.fromkeys(m.source for m in messages))
-    number = {name: index for index, name in enumerate(names)}
-    topics = [m.topic.encode() for m in messages]
-    columns = np.empty(len(messages), COLUMNS)
-    columns["received_us"] = [m.received_us for m in messages]
-    columns["payload_len"] = [len(m.payload) for m in messages]
-    columns["topic_len"] = [len(topic) for topic in topics]
-    columns["source"] = [number[m.source] for m in messages]
-    columns["flags"] = [m.flags for m in messages]
-    name_bytes = "\n".join(names).encode()
-    body = b"".join([columns.tobytes(), name_bytes, *topics, *(m.payload for m in messages)])
-    header = HEADER.pack(MAGIC, 0, len(body), first_offset, len(messages), len(name_bytes))
-    crc = zlib.crc32(body, zlib.crc32(header[8:]))
-    return header[:4] + struct.pack("<I", crc) + header[8:] + body
-
-
-def _unpack(first_offset: int, count: int, names_len: int, body: bytes) -> list[Message]:
-    columns = np.frombuffer(body, COLUMNS, count)
-    start = columns.nbytes + names_len
-    names = body[columns.nbytes : start].decode().split("\n")
-    topic_ends = (start + np.cumsum(columns["topic_len"], dtype=np.int64)).tolist()
-    payload_ends = (topic_ends[-1] + np.cumsum(columns["payload_len"], dtype=np.int64)).tolist()
-    topic_starts = [start, *topic_ends[:-1]]
-    payload_starts = [topic_ends[-1], *payload_ends[:-1]]
-    rows = zip(
-        columns["received_us"].tolist(),
-        columns["source"].tolist(),
-        columns["flags"].tolist(),
-        topic_starts,
-        topic_ends,
-        payload_starts,
-        payload_ends,
-        strict=True,
-    )
-    return [
-        Message(
-            first_offset + i,
-            received,
-            names[source],
-            body[t0:t1].decode("utf-8", "replace"),
-            body[p0:p1],
-            flags,
-        )
-        for i, (received, source, flags, t0, t1, p0, p1) in enumerate(rows)
-    ]
-
-
 class LogWriter:
     """The one appender of a log. Appended is durable when `append` returns."""
 
@@ -160,27 +89,50 @@ class LogWriter:
         self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.log_id = _identity(folder)
+            self._tag = tag_of(self.log_id)
+            self._head = Head(folder / "head", writable=True)
+            self._recover()
         except BlockingIOError as error:
             os.close(self._lock)
             raise AlreadyRunning(f"another process writes the log {folder}") from error
-        self.log_id = _identity(folder)
-        self._head = Head(folder / "head", writable=True)
-        self.next_offset = self._recover()
+        except OSError:
+            os.close(self._lock)
+            raise
         self._head.set(self.next_offset)
 
-    def _recover(self) -> int:
+    def _recover(self) -> None:
         """Open the last segment, cut a torn end, and find the next offset."""
         known = segments(self.folder)
-        first, path = known[-1] if known else (self._head.get(), self._path(self._head.get()))
+        self.next_offset, path = known[-1] if known else (self._head.get(), self._path(self._head.get()))
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._size, self._is_torn = 0, False
+        try:
+            self._find_end(path.name)
+        except OSError:
+            os.close(self._file)
+            raise
+
+    def _find_end(self, name: str) -> None:
         _sync_folder(self.folder)
-        next_offset, end = first, 0
-        for offset, count, _, body_end in _walk(self._file, 0):
-            next_offset, end = offset + count, body_end
-        os.ftruncate(self._file, end)
         os.fsync(self._file)
-        self._size = end
-        return next_offset
+        # Read the disk: memory may still hold what a write left there that failed before a kill.
+        os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_DONTNEED)
+        for batch in batches(self._file, self.next_offset, self._tag):
+            if batch.first != self.next_offset:
+                logger.error(
+                    "the log is damaged", segment=name, from_byte=self._size, to_byte=batch.start,
+                    first_offset=self.next_offset, messages=batch.first - self.next_offset,
+                )  # fmt: skip
+            self.next_offset, self._size = batch.following, batch.end
+        if torn := os.fstat(self._file).st_size - self._size:
+            logger.warning("an unfinished batch was cut", segment=name, at_byte=self._size, bytes=torn)
+        os.ftruncate(self._file, self._size)
+        os.fsync(self._file)
+        if (missing := self._head.get() - self.next_offset) > 0:
+            logger.error("the end of the log is gone", segment=name, first_offset=self.next_offset, messages=missing)
+            self.next_offset += missing
+            self._begin_segment()
 
     def _path(self, first_offset: int) -> Path:
         return self.folder / f"{first_offset:020d}.log"
@@ -188,19 +140,19 @@ class LogWriter:
     def append(self, messages: Sequence[Message]) -> int:
         """Write messages (their own offsets are ignored) and return the first one's offset.
 
-        OSError when the disk refuses; the log is then as it was before.
+        OSError when the disk refuses; readers then see the log as it was before, and it can be tried again.
         """
-        if self._size >= self._segment_bytes:
+        if self._is_torn:
+            self._cut()
+        elif self._size >= self._segment_bytes:
             self.roll()
-        batch = memoryview(_pack(self.next_offset, messages))
-        try:
-            position = self._size
-            while position < self._size + len(batch):
-                position += os.pwrite(self._file, batch[position - self._size :], position)
-            os.fdatasync(self._file)
-        except OSError:
-            os.ftruncate(self._file, self._size)
-            raise
+        batch = memoryview(pack(self._tag, self.next_offset, messages))
+        self._is_torn = True
+        position = self._size
+        while position < self._size + len(batch):
+            position += os.pwrite(self._file, batch[position - self._size :], position)
+        os.fdatasync(self._file)
+        self._is_torn = False
         first, self.next_offset = self.next_offset, self.next_offset + len(messages)
         self._size += len(batch)
         self._head.set(self.next_offset)
@@ -208,12 +160,31 @@ class LogWriter:
 
     def roll(self) -> None:
         """Start a new segment, so that the old one can be trimmed."""
-        if self._size == 0:
-            return
-        file = os.open(self._path(self.next_offset), os.O_RDWR | os.O_CREAT, 0o600)
-        _sync_folder(self.folder)
+        if self._size and not self._is_torn:
+            self._begin_segment()
+
+    def _cut(self) -> None:
+        """After a failure: back to what is durable, and on in a new file, of which memory holds nothing yet."""
+        os.ftruncate(self._file, self._size)
+        os.fsync(self._file)
+        self._begin_segment()
+        self._is_torn = False
+
+    def _begin_segment(self) -> None:
+        path = self._path(self.next_offset)
+        path.unlink(missing_ok=True)  # of an attempt that failed: nothing durable is in it
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            _sync_folder(self.folder)
+        except OSError:
+            os.close(file)
+            raise
         os.close(self._file)
         self._file, self._size = file, 0
+
+    def touch(self) -> None:
+        """Show everybody who looks that the log can be written: `head` is as old as that is long ago."""
+        os.utime(self.folder / "head")
 
     def close(self) -> None:
         os.close(self._file)
@@ -235,11 +206,15 @@ class LogReader:
             raise LogError(f"there is no log in {folder} yet; its writer makes it when it starts")
         self.folder = folder
         self.log_id = _identity(folder)
+        self._tag = tag_of(self.log_id)
         self._head = Head(folder / "head", writable=False)
         self._file: int | None = None
+        self._segment = Path()
         self._position = 0
         self._offset = -1
         """Offset of the batch at `_position`."""
+        self._said = -1
+        """End of the last damage that was said."""
 
     @property
     def next_offset(self) -> int:
@@ -255,7 +230,7 @@ class LogReader:
     def read(self, offset: int, limit: int, *, limit_bytes: int = READ_BYTES) -> list[Message]:
         """Durable messages from `offset` on, empty at the end; stops after the batch that reaches a limit.
 
-        LogError when they were trimmed, LogCorrupt when their checksum fails.
+        LogError when they were trimmed. Where they are damaged, empty ones with the flag DAMAGED.
         """
         messages: list[Message] = []
         end, size = self.next_offset, 0
@@ -266,27 +241,59 @@ class LogReader:
         return messages
 
     def _batch_with(self, offset: int) -> list[Message]:
-        """The whole batch that holds `offset`; moves to the batch after it."""
+        """The whole batch that holds `offset`, or what stands for it; moves to the batch after it."""
         if self._file is None or offset < self._offset:
             self._open(offset)
-        for _ in range(2):  # in this segment, else in the one that holds it now
-            assert self._file is not None
-            for first, count, names_len, end in _walk(self._file, self._position, check=False):
-                if first != self._offset:  # headers passed over are not checked: a damaged one may lead anywhere
-                    raise LogCorrupt(f"{self.folder}: after offset {self._offset} comes {first}")
-                start, self._position, self._offset = self._position, end, first + count
-                if offset < first + count:
-                    return self._unpacked(start, end, first, count, names_len)
+        found = self._find(offset)
+        if not found:  # in another segment now, else damaged
             self._open(offset)
-        raise LogCorrupt(f"{self.folder}: offset {offset} is said to be durable and is not there")
+            found = self._find(offset)
+        return found or self._past_damage(offset)
 
-    def _unpacked(self, start: int, end: int, first: int, count: int, names_len: int) -> list[Message]:
+    def _find(self, offset: int) -> list[Message]:
+        """The batch with `offset` by the chain of headers; empty where this segment ends or the chain is broken."""
         assert self._file is not None
-        batch = os.pread(self._file, end - start, start)
-        header, body = batch[: HEADER.size], batch[HEADER.size :]
-        if _crc(header, body) != HEADER.unpack(header)[1]:
-            raise LogCorrupt(f"{self.folder}: the batch at offset {first} fails its checksum")
-        return _unpack(first, count, names_len, body)
+        size = os.fstat(self._file).st_size
+        while self._position + HEADER.size <= size:
+            batch = place_of(os.pread(self._file, HEADER.size, self._position), self._position)
+            if batch.first != self._offset or not batch.messages or batch.end > size:
+                break
+            if offset < batch.following:
+                return self._unpacked(batch, os.pread(self._file, batch.end - batch.start, batch.start))
+            self._position, self._offset = batch.end, batch.following
+        return []
+
+    def _unpacked(self, batch: Batch, data: bytes) -> list[Message]:
+        """A batch's messages, none when its checksum fails; moves to the batch after it."""
+        if not is_whole(data):
+            return []
+        self._position, self._offset = batch.end, batch.following
+        return unpack(batch, data)
+
+    def _past_damage(self, offset: int) -> list[Message]:
+        """The batch with `offset` behind a damaged one, or an empty message for each offset that is damaged."""
+        assert self._file is not None
+        start, following = (
+            0,
+            min((first for first, _ in segments(self.folder) if first > offset), default=self.next_offset),
+        )
+        end_byte = os.fstat(self._file).st_size
+        for batch in batches(self._file, int(self._segment.stem), self._tag):
+            if batch.first <= offset < batch.following:
+                return self._unpacked(batch, os.pread(self._file, batch.end - batch.start, batch.start))
+            if batch.first > offset:
+                following, end_byte = batch.first, batch.start
+                break
+            start = batch.end
+        if following != self._said:
+            self._said = following
+            logger.error(
+                "the log is damaged; what was lost is counted in the quarantine", segment=self._segment.name,
+                from_byte=start, to_byte=end_byte, first_offset=offset, messages=following - offset,
+            )  # fmt: skip
+        about_us = int(os.fstat(self._file).st_mtime * 1e6)
+        lost = range(offset, min(following, offset + DAMAGED_AT_ONCE))
+        return [Message(number, about_us, self._segment.name, "", b"", Flag.DAMAGED) for number in lost]
 
     def _open(self, offset: int) -> None:
         """Open the segment that holds `offset`, at its start."""
@@ -296,32 +303,13 @@ class LogReader:
         if self._file is not None:
             os.close(self._file)
         self._file = os.open(holding[-1], os.O_RDONLY)
-        self._position, self._offset = 0, int(holding[-1].stem)
+        self._segment, self._position, self._offset = holding[-1], 0, int(holding[-1].stem)
 
     def close(self) -> None:
         if self._file is not None:
             os.close(self._file)
             self._file = None
         self._head.close()
-
-
-def _crc(header: bytes, body: bytes) -> int:
-    return zlib.crc32(body, zlib.crc32(header[8:]))
-
-
-def _walk(file: int, position: int, *, check: bool = True) -> Iterator[tuple[int, int, int, int]]:
-    """(first offset, count, length of names, end position) of each whole batch from a position on."""
-    size = os.fstat(file).st_size
-    while position + HEADER.size <= size:
-        header = os.pread(file, HEADER.size, position)
-        magic, crc, body_len, first, count, names_len = HEADER.unpack(header)
-        end = position + HEADER.size + body_len
-        if magic != MAGIC or end > size:
-            return
-        if check and _crc(header, os.pread(file, body_len, position + HEADER.size)) != crc:
-            return
-        yield first, count, names_len, end
-        position = end
 
 
 def _identity(folder: Path) -> uuid.UUID:
@@ -343,20 +331,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def checked_batch(file: int, position: int) -> tuple[list[Message], int]:
-    """The batch at a position of a segment, checked byte by byte, and where the next one begins.
-
-    LogCorrupt says what is wrong there.
-    """
-    header = os.pread(file, HEADER.size, position)
-    if not header:
-        raise LogCorrupt("the segment ends, and no other goes on")
-    if header[:4] != MAGIC or len(header) < HEADER.size:
-        raise LogCorrupt("no batch begins there")
-    _, crc, body_len, first, count, names_len = HEADER.unpack(header)
-    body = os.pread(file, body_len, position + HEADER.size)
-    if len(body) < body_len or _crc(header, body) != crc or not count:
-        raise LogCorrupt("the batch fails its checksum")
-    return _unpack(first, count, names_len, body), position + HEADER.size + body_len

@@ -11,11 +11,11 @@ again without telling anything twice.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
-from msgspec.structs import replace
 
 from devices.readings import Decoded, Key
 from devices.registry import Registry
@@ -27,9 +27,10 @@ from ingest.again import messages_again
 from ingest.codecs.codec import Codec
 from ingest.decode import decode
 from ingest.history import History
-from ingest.live import Live
-from ingest.log import LogReader, LogWriter, Message, trim
+from ingest.log import Flag, LogReader, Message, trim
+from ingest.refusal import Refusal
 from ingest.samples import Samples
+from ingest.voice import Voice
 from rules.board import NEVER, Board, blank_boards
 from rules.evaluate import apply, mark, tick
 from store import indicators
@@ -37,6 +38,7 @@ from store import registry as store_registry
 from store.database import connect
 from store.readers import claim, offsets
 from store.release import Held, release_batch
+from store.room import disk_of
 from store.write import Writer
 
 logger = structlog.get_logger("worker")
@@ -54,6 +56,8 @@ RELEASE_S = 1.0
 DEAF_S = 5.0
 """Real time without the broker after which a device that is not heard may well have spoken."""
 RETRY_S = 1.0
+UNSAVED = "the rules' checkpoint cannot be written; the log is kept meanwhile", "the rules' checkpoint is written again"
+CROWDED = "the store waits; readings wait in the log", "the store goes on"
 
 
 @dataclass(slots=True)
@@ -104,15 +108,14 @@ class Shared:
 
 @dataclass(slots=True)
 class Worker:
-    """The two lines and what they share. `database_url` names the store; `live` shows the boards."""
+    """The two lines and what they share. `database_url` names the store."""
 
     home: Path
     log: LogReader
-    transitions: LogWriter
+    voice: Voice
     codecs: dict[str, tuple[Codec, str]]
     database_url: str
     clock: Clock
-    live: Live
     city: City
     history: History
     shared: Shared = field(default_factory=Shared)
@@ -122,6 +125,8 @@ class Worker:
     checkpointed_offset: int = 0
     release_at: float = 0.0
     """When to look again whether somebody wants a release from the quarantine."""
+    unsaved: Refusal = field(default_factory=lambda: Refusal(*UNSAVED))
+    crowded: Refusal = field(default_factory=lambda: Refusal(*CROWDED))
     is_watching: bool = False
     """Are the rules at the head of the log and is the broker there? Silence is counted from then."""
 
@@ -133,7 +138,7 @@ class Worker:
             self.store_line(),
             self.history.run(),
             self.registry_line(),
-            self.live.run(self.city.boards),
+            self.voice.live.run(self.city.boards),
         )
         tasks: list[asyncio.Task[object]] = [asyncio.create_task(line) for line in lines]
         tasks.append(asyncio.create_task(stopping.wait()))
@@ -165,7 +170,7 @@ class Worker:
             if at_head and loop.time() >= tick_at:
                 tick_at = loop.time() + TICK_S
                 told += self.tick()
-            self.tell(told)
+            await self.voice.tell(told, self.rules_offset)
             if loop.time() >= checkpoint_at:
                 checkpoint_at = loop.time() + CHECKPOINT_S
                 self.save()
@@ -184,7 +189,7 @@ class Worker:
 
     def tick(self) -> list[Transition]:
         now_us = self.clock.settled_us()
-        hears = self.live.away_s() <= DEAF_S
+        hears = self.voice.live.away_s() <= DEAF_S
         if hears and not self.is_watching:
             logger.info("the rules are at the head of the log", offset=self.rules_offset)
         elif self.is_watching and not hears:
@@ -199,23 +204,22 @@ class Worker:
         self.samples.take(self.city.boards, now_us)
         return told
 
-    def tell(self, told: Sequence[Transition]) -> None:
-        """Make transitions durable, then public."""
-        if not told:
-            return
-        now_us = self.clock.now_us()
-        told = [replace(transition, read_to=self.rules_offset) for transition in told]
-        self.transitions.append([Message(0, now_us, "rules", t.topic, t.encode()) for t in told])
-        self.live.tell(told)
-
     def save(self) -> None:
-        checkpoint.save(
-            self.home / "rules.npz",
-            self.city.boards,
-            log_id=self.log.log_id,
-            next_offset=self.rules_offset,
-            next_transition=self.transitions.next_offset,
-        )
+        """Write the checkpoint; on a disk that refuses the one before stays, and the log is kept from there on."""
+        if self.voice.waiting:  # the boards know of transitions that are not durable: their stretch must be read again
+            return
+        try:
+            checkpoint.save(
+                self.home / "rules.npz",
+                self.city.boards,
+                log_id=self.log.log_id,
+                next_offset=self.rules_offset,
+                next_transition=self.voice.transitions.next_offset,
+            )
+        except OSError as error:
+            self.unsaved.began(f"{error.strerror} ({self.home})")
+            return
+        self.unsaved.ended()
         self.checkpointed_offset = self.rules_offset
 
     def restore(self) -> None:
@@ -245,11 +249,11 @@ class Worker:
         logger.info("the rules go on", offset=self.rules_offset, told_since_checkpoint=len(told))
 
     def _told_since(self, next_transition: int) -> list[Transition]:
-        reader = LogReader(self.transitions.folder)
+        reader = LogReader(self.voice.transitions.folder)
         told: list[Transition] = []
         offset = max(next_transition, reader.first_offset)
         while messages := reader.read(offset, BATCH_MESSAGES):
-            told += [Transition.decode(m.payload) for m in messages]
+            told += [Transition.decode(m.payload) for m in messages if not m.flags & Flag.DAMAGED]
             offset = messages[-1].offset + 1
         reader.close()
         return told
@@ -275,6 +279,9 @@ class Worker:
 
     async def _store(self, writer: Writer) -> None:
         while True:
+            if not self._has_room():
+                await asyncio.sleep(RETRY_S)
+                continue
             decoded = self.shared.take(self.store_offset) or self._behind()
             if decoded is not None:
                 met = await writer.write(decoded, self.city.numbers, self.clock.now())
@@ -282,6 +289,15 @@ class Worker:
                 self.store_offset = decoded.next_offset
             elif not await self.release(writer):
                 await asyncio.sleep(IDLE_S / 2)
+
+    def _has_room(self) -> bool:
+        """May readings be written, or is what is left of the database's disk for others?"""
+        disk = disk_of(self.home, "postgres")  # none when the database is not ours
+        if disk is None or disk.takes_readings:
+            self.crowded.ended()
+            return True
+        self.crowded.began(f"the database's disk is full, {disk.free_bytes >> 20} MiB are left to the others")
+        return False
 
     def _behind(self) -> Decoded | None:
         """What the store has to decode itself, None when it is where the rules are."""
@@ -302,13 +318,13 @@ class Worker:
         self.city.numbers.update(met)
         return True
 
-    def read_again(self, held: Sequence[Held]) -> Decoded:
+    async def read_again(self, held: Sequence[Held]) -> Decoded:
         """Decode what was quarantined, and show it to the rules as replayed. They keep it before the store does:
 
         after a crash the store does it again, and what is not newer than the boards changes nothing.
         """
         decoded = self.decode(messages_again(held))
-        self.tell(self.evaluate(decoded))
+        await self.voice.tell(self.evaluate(decoded), self.rules_offset)
         self.save()
         return decoded
 
@@ -339,8 +355,9 @@ class Worker:
 
     def trim(self, offsets: dict[str, int]) -> None:
         """Forget what every reader has read."""
-        trim(self.log.folder, min(offsets.get(STORE, 0), self.checkpointed_offset))
-        trim(self.transitions.folder, offsets.get(TELEALERT, 0))
+        with suppress(OSError):  # later, then
+            trim(self.log.folder, min(offsets.get(STORE, 0), self.checkpointed_offset))
+            trim(self.voice.transitions.folder, offsets.get(TELEALERT, 0))
 
 
 async def load_city(database_url: str) -> City:

@@ -25,6 +25,7 @@ from store.audit import LastAudit
 from store.database import GONE, Connection
 from store.health_files import LOG_OF, Files, read_files
 from store.quarantine import ReasonCount
+from store.room import Disk
 from store.sql import statements
 
 SQL = statements("health")
@@ -41,6 +42,8 @@ SILENCE_S = 900.0
 """A city of any size says something in a quarter of an hour."""
 DISK_SHARE, DISK_BYTES = 0.05, 20 << 30
 """Too little is free when both are gone below."""
+WRITTEN_S = 60.0
+"""Intake shows every second that it can write its log."""
 CLOCK_OFF_S = 2.0
 ROLLUPS_S = 900.0
 """Figures by the quarter of an hour that lag by more than one."""
@@ -62,11 +65,17 @@ Code = Literal[
     "no_rules",
     "silence",
     "disk",
+    "disk_full",
+    "disk_readonly",
+    "database_full",
+    "unwritten",
     "clock",
     "notifications",
     "rollups",
     "audit",
 ]
+REFUSE = ("disk_full", "disk_readonly")
+"""Faults of a disk that say by themselves why nothing is acknowledged."""
 Connect = Callable[[], AbstractAsyncContextManager[Connection]]
 
 
@@ -132,7 +141,7 @@ class Fault:
 
     code: Code
     name: str = ""
-    """Of the reader, where one is concerned."""
+    """Of the reader or the disk, where one is concerned."""
     amount: float = 0.0
     """Messages, bytes or seconds, as the code says."""
     for_s: float = 0.0
@@ -262,8 +271,22 @@ def _file_faults(files: Files) -> list[Fault]:
         found.append(Fault("no_rules", for_s=files.checkpoint_s or 0.0))
     if log and log.still_s is not None and log.still_s > SILENCE_S:
         found.append(Fault("silence", for_s=log.still_s))
-    if files.disk_free_bytes < min(DISK_BYTES, DISK_SHARE * files.disk_bytes):
-        found.append(Fault("disk", amount=files.disk_free_bytes))
+    disks = [fault for disk in files.disks for fault in _disk_faults(disk)]
+    if files.written_s is not None and files.written_s > WRITTEN_S and not any(f.code in REFUSE for f in disks):
+        found.append(Fault("unwritten", for_s=files.written_s))
+    return disks + found
+
+
+def _disk_faults(disk: Disk) -> list[Fault]:
+    if disk.is_readonly:
+        return [Fault("disk_readonly", disk.name)]
+    found: list[Fault] = []
+    if "log" in disk.places and not disk.takes_messages:
+        found.append(Fault("disk_full", disk.name, disk.free_bytes))
+    if "postgres" in disk.places and not disk.takes_readings:
+        found.append(Fault("database_full", disk.name, disk.free_bytes))
+    if not found and disk.free_bytes < min(DISK_BYTES, DISK_SHARE * disk.size_bytes):
+        found.append(Fault("disk", disk.name, disk.free_bytes))
     return found
 
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import struct
 import time
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from store.quarantine import readable
+from store.room import Disk, disks
 
 LOG_OF = {"store": "log", "telealert": "transitions"}
 """The folder, in the home, of the log that a reader of the database reads."""
@@ -51,16 +51,27 @@ class Files:
     """By folder; those that are there."""
     checkpoint_s: float | None
     """Age of the rules' checkpoint in real seconds; None when there is none."""
-    disk_free_bytes: int
-    disk_bytes: int
+    written_s: float | None
+    """Since intake showed last that it can write its log, in real seconds; None when there is no log."""
+    disks: tuple[Disk, ...]
     last_errors: tuple[LastError, ...]
+
+    @property
+    def fullest(self) -> Disk:
+        """The disk with the least room."""
+        return min(self.disks, key=lambda disk: disk.free_bytes)
 
 
 def read_files(home: Path) -> Files:
     """What the home shows."""
-    disk = shutil.disk_usage(home)
     logs = {folder: log for folder in LOG_OF.values() if (log := read_log(home / folder)) is not None}
-    return Files(logs, _age_s(home / "rules.npz"), disk.free, disk.total, last_errors(home / "logs"))
+    return Files(
+        logs,
+        checkpoint_s=_age_s(home / "rules.npz"),
+        written_s=_age_s(home / LOG_OF["store"] / "head"),
+        disks=tuple(disks(home, probe=True)),
+        last_errors=last_errors(home / "logs"),
+    )
 
 
 def read_log(folder: Path) -> LogFiles | None:

@@ -6,7 +6,7 @@ is released exactly once, also when the worker is killed in between: what is not
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -76,7 +76,7 @@ class Waiting:
         return sum(self.by_reason.values())
 
 
-ReadAgain = Callable[[Sequence[Held]], Decoded]
+ReadAgain = Callable[[Sequence[Held]], Awaitable[Decoded]]
 """Held messages, decoded with their places in the sequence as offsets."""
 
 
@@ -148,7 +148,7 @@ async def release_batch(
         if not batch:
             await writer.connection.execute(SQL["finish"], {"release_no": asked.release_no, "now": now})
             return {}
-        decoded = read_again(batch)
+        decoded = await read_again(batch)
         added = await writer.add(decoded, numbers, now)
         settled = settle(batch, added.rejected)
         await _mark(writer.connection, asked, settled, now)

@@ -6,7 +6,6 @@ import threading
 from hub.secrets import Secrets, mqtt_url
 from hub.settings import Settings
 from ingest import intake
-from ingest.log import LogWriter
 from ingest.sources import all_sources
 
 
@@ -17,5 +16,7 @@ def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     sources = [(source, source.url or mqtt_url(settings, secrets)) for source in all_sources(settings.sources)]
-    with LogWriter(settings.home / "log") as log:
-        intake.run(log, sources, settings.the_clock, stopping)
+    log = intake.open_log(settings.home / "log", stopping)
+    if log is not None:
+        with log:
+            intake.run(log, sources, settings.the_clock, stopping)

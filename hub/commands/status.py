@@ -143,7 +143,7 @@ def _numbers(health: Health, words: Words) -> Table:
         table.add_row("last audit", audit_text(stored.audit, words))
         table.add_row("database", size(stored.size_bytes, words))
         table.add_row("ahead of the database's clock", seconds(stored.clock_ahead_s, words))
-    table.add_row("free on the disk", size(health.files.disk_free_bytes, words))
+    table.add_row("free on the disk", size(health.files.fullest.free_bytes, words))
     table.add_row("rules' checkpoint", ago(health.files.checkpoint_s, words) or "none")
     table.add_row("clock", clock_text(health, words))
     return table

@@ -9,8 +9,8 @@ from hub.secrets import Secrets, database_url, mqtt_url
 from hub.settings import BrokerAddress, Settings
 from ingest.history import History
 from ingest.live import Live
-from ingest.log import LogWriter
 from ingest.sources import all_sources, readers
+from ingest.voice import Voice, open_transitions
 from ingest.worker import Worker, load_city, open_log
 
 
@@ -22,17 +22,17 @@ def run(settings: Settings) -> None:
     async def work(stopping: asyncio.Event) -> None:
         secrets = Secrets.of(settings.home)
         url, clock = database_url(settings, secrets), settings.the_clock
-        with LogWriter(settings.home / "transitions") as transitions:
+        with await open_transitions(settings.home / "transitions") as transitions:
+            live = Live(BrokerAddress.parse(mqtt_url(settings, secrets)), clock)
             worker = Worker(
                 home=settings.home,
                 log=await open_log(settings.home / "log"),
-                transitions=transitions,
+                voice=Voice(transitions, clock, live),
                 codecs=readers(all_sources(settings.sources)),
                 database_url=url,
                 clock=clock,
-                live=Live(BrokerAddress.parse(mqtt_url(settings, secrets)), clock),
                 city=await load_city(url),
-                history=History(url, clock, ZoneInfo(settings.timezone), settings.keep),
+                history=History(url, clock, ZoneInfo(settings.timezone), settings.keep, settings.home),
             )
             await worker.run(stopping)
 

@@ -181,8 +181,10 @@ class Postgres:
         return self.programs / name
 
 
-def configuration(server: Postgres, memory_bytes: int | None = None) -> str:
-    """postgresql.conf for a server that shares its machine with the rest of the hub."""
+def configuration(server: Postgres, memory_bytes: int | None = None, disk_bytes: int | None = None) -> str:
+    """postgresql.conf for a server that shares its machine, and its disk, with the rest of the hub."""
+    disk_mib = (disk_bytes or shutil.disk_usage(server.home).total) // MIB
+    wal_mib = max(64, min(6144, disk_mib // 16))
     memory_mib = (memory_bytes or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) // MIB
     values = {
         "listen_addresses": "127.0.0.1",
@@ -203,8 +205,8 @@ def configuration(server: Postgres, memory_bytes: int | None = None) -> str:
         "random_page_cost": 1.1,
         "wal_compression": "lz4",
         "wal_buffers": "64MB",
-        "min_wal_size": "1GB",
-        "max_wal_size": "6GB",
+        "min_wal_size": f"{max(32, wal_mib // 6)}MB",
+        "max_wal_size": f"{wal_mib}MB",
         "checkpoint_timeout": "15min",
         "default_toast_compression": "lz4",
         "timezone": "UTC",

@@ -11,9 +11,10 @@ import shutil
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 LOG_LIMIT_BYTES = 20 * 1024 * 1024
 """A log larger than this becomes NAME.log.1, in place of the one before it."""
@@ -55,8 +56,7 @@ class Process:
 
         Call it from the main thread: the parent-death signal follows the thread that started it.
         """
-        rotate(log)
-        with log.open("ab") as output:
+        with _output(log) as output:
             process = await asyncio.create_subprocess_exec(
                 *command(program),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -145,11 +145,28 @@ def give_to_servers(path: Path) -> Path:
     return path
 
 
+def _output(log: Path) -> BinaryIO:
+    """Where a program's words go: its log, or nowhere while the disk refuses."""
+    rotate(log)
+    try:
+        return log.open("ab")
+    except OSError:
+        return Path(os.devnull).open("ab")
+
+
 def rotate(log: Path) -> None:
-    """Keep one older log; safe while its program writes, because logs are only ever appended to."""
-    if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
-        shutil.copyfile(log, log.with_name(f"{log.name}.1"))
-        os.truncate(log, 0)
+    """Keep one older log; safe while its program writes, because logs are only ever appended to.
+
+    On a disk that has no room for the older one it is let go; on one that refuses everything nothing is done.
+    """
+    with suppress(OSError):
+        if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
+            older = log.with_name(f"{log.name}.1")
+            try:
+                shutil.copyfile(log, older)
+            except OSError:
+                older.unlink(missing_ok=True)
+            os.truncate(log, 0)
 
 
 def read_tail(log: Path, size_bytes: int = 4096) -> str:

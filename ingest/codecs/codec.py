@@ -23,6 +23,7 @@ Reason = Literal[
     "too_large",
     "unsupported",
     "conflict",
+    "damaged",
 ]
 WHOLE = -1
 """The part number of a message as a whole."""

@@ -216,26 +216,20 @@ class Harm:
 
 
 HARMS = {
-    "a byte of a payload": Harm(
-        lambda hub: _flip(_of(hub, 0), 100), "log", 1, "offsets 0 to 0: at byte 0: the batch fails its checksum"
-    ),
-    "a byte of a length": Harm(
-        lambda hub: _flip(_of(hub, 0), 9), "log", 1, "offsets 0 to 0: at byte 0: the batch fails its checksum"
-    ),
-    "the beginning of a batch": Harm(
-        lambda hub: _flip(_of(hub, 1), 0), "log", 1, "offsets 2 to 2: at byte 0: no batch begins there"
-    ),
+    "a byte of a payload": Harm(lambda hub: _flip(_of(hub, 0), 100), "log", 1, "offsets 0 to 0: bytes 0 to "),
+    "a byte of a length": Harm(lambda hub: _flip(_of(hub, 0), 9), "log", 1, "offsets 0 to 0: bytes 0 to "),
+    "the beginning of a batch": Harm(lambda hub: _flip(_of(hub, 1), 0), "log", 1, "offsets 2 to 2: bytes 0 to "),
     "a segment": Harm(
         lambda hub: _of(hub, 1).unlink(),
         "log",
         2,
-        "offsets 2 to 3: at byte 281: the segment ends, and no other goes on",
+        "offsets 2 to 3: no whole batch follows byte 281 of ",
     ),
     "the last segment": Harm(
         lambda hub: _of(hub, -1).unlink(),
         "log",
         1,
-        "offsets 6 to 6: at byte 249: the segment ends, and no other goes on",
+        "offsets 6 to 6: no whole batch follows byte 249 of ",
     ),
     "the head": Harm(lambda hub: (hub.home / "log/head").write_bytes(bytes(8)), "other_log", 1, "is it an older copy?"),
     "the identity": Harm(
@@ -255,7 +249,7 @@ async def test_a_harmed_log_is_told_and_the_rest_is_recounted(hub: Hub, harm: st
     result = await hub.audit()
     (missing,) = result.missing
     assert (missing.reader, missing.what, missing.amount) == ("store", wanted.what, wanted.amount)
-    assert missing.named[0].endswith(wanted.sentence)
+    assert wanted.sentence in missing.named[0]
     recounted = [log.counts["messages"] for log in result.logs if log.reader == "store"]
     assert recounted == ([7 - wanted.amount] if wanted.what == "log" else [])
 

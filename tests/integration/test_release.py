@@ -80,7 +80,7 @@ class Hub:
         self.numbers |= await self.writer.write(decode(messages, BEFORE.get, self.numbers), self.numbers, NOW)
         self.offset += len(messages)
 
-    def read_again(self, held: Sequence[Held]) -> Decoded:
+    async def read_again(self, held: Sequence[Held]) -> Decoded:
         return decode(messages_again(held), AFTER.get, self.numbers)
 
     async def ask(self, choice: Choice = Choice()) -> int:  # noqa: B008  # frozen

@@ -13,12 +13,14 @@ from store.health import Code, Fault
 
 WORDS = load_words("Europe/Paris", {})
 OF_A_READER = {"other_log", "stuck", "behind", "unaccounted"}
+OF_A_DISK = {"disk", "disk_full", "disk_readonly", "database_full"}
 
 
 @pytest.mark.parametrize("language", WORDS)
 @pytest.mark.parametrize("code", get_args(Code))
 def test_every_fault_has_a_sentence(code: Code, language: str) -> None:
-    fault = Fault(code, "store" if code in OF_A_READER else "", 12_000, 300.0)
+    name = "store" if code in OF_A_READER else "home/log" if code in OF_A_DISK else ""
+    fault = Fault(code, name, 12_000, 300.0)
     said = sentence(fault, WORDS[language])
     assert len(said) > 20 and "{" not in said
 
@@ -30,7 +32,7 @@ def test_sentences_say_how_much() -> None:
         == "Store: 12,000 messages wait and it has read nothing for 5 minutes; logs/ says why."
     )
     assert "12\u202f000 messages attendent" in sentence(stuck, WORDS["fr"])
-    assert sentence(Fault("disk", amount=2_340_000_000), WORDS["en"]) == "Only 2.3 GB of the disk is free."
+    assert sentence(Fault("disk", "home", 2_340_000_000), WORDS["en"]) == "Only 2.3 GB of the disk of home is free."
 
 
 def test_every_reason_of_the_decoder_has_a_name_and_advice() -> None:

@@ -59,5 +59,11 @@ def test_the_database_leaves_memory_to_the_hub(memory_gib: int) -> None:
     assert "fsync" not in text
 
 
+@pytest.mark.parametrize(("disk_gib", "wal_mib"), [(0.5, 64), (20, 1280), (2000, 6144)])
+def test_the_database_s_own_log_leaves_most_of_the_disk(disk_gib: float, wal_mib: int) -> None:
+    text = configuration(Postgres(Path(), Path(), 5433), disk_bytes=int(disk_gib * 1024 * MIB))
+    assert f"max_wal_size = '{wal_mib}MB'" in text
+
+
 def test_only_a_test_database_forgets_power_cuts() -> None:
     assert "fsync = 'off'" in configuration(Postgres(Path(), Path(), 5433, test=True))

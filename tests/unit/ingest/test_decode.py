@@ -239,6 +239,14 @@ def test_a_source_that_left_the_settings_is_said():
     assert found.rejected[0].reason == "unknown_source"
 
 
+def test_what_the_log_has_lost_is_counted_and_refused_whole():
+    found = decoded(lamp({"ts": TS, "dim_pct": 50}), message("", b"", source="0042.log", flags=Flag.DAMAGED))
+    (refused,) = found.rejected
+    assert (refused.reason, refused.offset) == ("damaged", 1) and "0042.log" in refused.detail
+    counts = {name: found.counts[name] for name in ("messages", "messages_decoded", "messages_quarantined")}
+    assert counts == {"messages": 2, "messages_decoded": 1, "messages_quarantined": 1}
+
+
 TOPIC = st.one_of(
     st.text(max_size=40),
     st.builds(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.log import LogWriter, Message, segments, trim
+from ingest.log import LogReader, LogWriter, Message, segments, trim
 from ingest.survey import Gap, survey
 
 BATCHES, SIZE = 12, 3
@@ -25,7 +25,7 @@ def written(folder: Path) -> Path:
 
 def told(folder: Path, until: int = TOTAL) -> tuple[list[int], list[tuple[int, int]]]:
     """The offsets that were read, and the gaps."""
-    found = list(survey(folder, until))
+    found = list(survey(LogReader(folder), until))
     read = [message.offset for one in found if not isinstance(one, Gap) for message in one]
     return read, [(one.first_offset, one.next_offset) for one in found if isinstance(one, Gap)]
 
@@ -76,7 +76,7 @@ def test_a_log_that_is_all_gone_is_a_gap(folder: Path) -> None:
 @pytest.mark.parametrize("at", range(BATCHES))
 def test_what_is_trimmed_meanwhile_is_no_gap(folder: Path, at: int) -> None:
     read = []
-    for number, one in enumerate(survey(folder, TOTAL)):
+    for number, one in enumerate(survey(LogReader(folder), TOTAL)):
         assert not isinstance(one, Gap)
         read += [message.offset for message in one]
         if number == at:

@@ -14,9 +14,11 @@ from store.audit import Audit, LastAudit
 from store.health import Health, Reader, Stored, faults
 from store.health_files import Files, LastError, LogFiles, last_errors, read_files, read_log
 from store.quarantine import readable
+from store.room import Disk
 
 LOG = LogFiles("a", head=50_000, size_bytes=10, still_s=0.1)
-FILES = Files({"log": LOG, "transitions": LOG}, checkpoint_s=20.0, disk_free_bytes=90, disk_bytes=100, last_errors=())
+DISK = Disk((".", "log", "postgres"), free_bytes=90, size_bytes=100, has_reserve=True)
+FILES = Files({"log": LOG, "transitions": LOG}, checkpoint_s=20.0, written_s=1.0, disks=(DISK,), last_errors=())
 STORE = Reader("store", 50_000, 50_000, 0, 0.5, 100.0, False, 0, 0)
 STORED = Stored((STORE,), (), {1: 0, 2: 0, 3: 0}, 0, 0, 10, 0.0, 0.01, None)
 WELL = Health(datetime.now(UTC), Clock(), 0.0, FILES, {"log": 100.0, "transitions": 0.0}, STORED, True)
@@ -52,7 +54,14 @@ def test_nothing_is_wrong_with_a_hub_that_is_well() -> None:
         (with_files(checkpoint_s=None), "no_rules"),
         (with_files(checkpoint_s=121.0), "no_rules"),
         (with_files(logs={"log": replace(LOG, still_s=901.0)}), "silence"),
-        (with_files(disk_free_bytes=4), "disk"),
+        (with_files(disks=(replace(DISK, free_bytes=4, places=(".",)),)), "disk"),
+        (with_files(disks=(DISK, replace(DISK, free_bytes=23, places=("log",)))), "disk_full"),
+        (with_files(disks=(replace(DISK, is_readonly=True),)), "disk_readonly"),
+        (
+            with_files(disks=(DISK, replace(DISK, free_bytes=11, has_reserve=False, places=("postgres",)))),
+            "database_full",
+        ),
+        (with_files(written_s=61.0), "unwritten"),
         (replace(WELL, stored=replace(STORED, clock_ahead_s=-2.1)), "clock"),
         (replace(WELL, stored=replace(STORED, notifications_overdue=1)), "notifications"),
         (replace(WELL, stored=replace(STORED, audit=LastAudit(60.0, 2, Audit(1.0, [], [], [])))), "audit"),
@@ -69,7 +78,7 @@ def test_one_thing_that_is_wrong_is_told_alone(health: Health, code: str) -> Non
         with_store(lag=9_000, still_s=1.0),
         replace(with_store(lag=50_000), arrivals_per_s={"log": 1000.0}),
         with_files(logs={"log": replace(LOG, head=0, still_s=None)}),
-        with_files(disk_free_bytes=21 << 30, disk_bytes=1 << 50),
+        with_files(disks=(replace(DISK, free_bytes=21 << 30, size_bytes=1 << 50),)),
     ],
     ids=["nothing to read", "a little behind", "less than a minute behind", "nothing ever received", "large disk"],
 )
@@ -92,7 +101,8 @@ def test_the_head_is_where_the_log_s_writer_says(tmp_path: Path) -> None:
 def test_files_of_a_home_where_nothing_ran(tmp_path: Path) -> None:
     files = read_files(tmp_path)
     assert (files.logs, files.checkpoint_s, files.last_errors) == ({}, None, ())
-    assert 0 < files.disk_free_bytes <= files.disk_bytes
+    (disk,) = files.disks
+    assert (disk.name, disk.has_reserve) == ("home", False) and 0 < disk.free_bytes <= disk.size_bytes
 
 
 def test_the_age_of_the_checkpoint(tmp_path: Path) -> None:
