@@ -21,7 +21,7 @@ from devices.readings import Decoded, Key
 from devices.registry import Registry
 from devices.transition import Transition
 from hub.clock import Clock
-from hub.errors import DatabaseUnavailable
+from hub.errors import DatabaseUnavailable, LogReplaced
 from ingest import checkpoint
 from ingest.again import messages_again
 from ingest.codecs.codec import Codec
@@ -34,8 +34,8 @@ from rules.board import NEVER, Board, blank_boards
 from rules.evaluate import apply, mark, tick
 from store import indicators
 from store import registry as store_registry
-from store.database import connect
-from store.readers import claim, offsets
+from store.database import Absence, answering, connect
+from store.readers import Place, offsets
 from store.release import Held, release_batch
 from store.write import Writer
 
@@ -247,30 +247,39 @@ class Worker:
 
     async def store_line(self) -> None:
         """From the log into the database; waits and goes on when the database is away."""
-        away = False
+        away, refusal = Absence(), ""
+        place = Place(STORE, self.log.log_id)
         while True:
             try:
                 async with connect(self.database_url) as connection:
-                    self.store_offset = await claim(connection, STORE, self.log.log_id)
-                    await connection.commit()
+                    async with answering():
+                        self.store_offset = await place.claim(connection, lambda: self.log.next_offset)
                     logger.info("the store goes on", offset=self.store_offset)
-                    away = False
-                    await self._store(Writer(connection, STORE, self.log.log_id))
+                    await self._store(Writer(connection, STORE, self.log.log_id), place, away)
             except DatabaseUnavailable as error:
-                if not away:
+                if away.begins():
                     logger.warning("the database is away; readings wait in the log", why=str(error))
-                away = True
+                await asyncio.sleep(RETRY_S)
+            except LogReplaced as error:  # until somebody has decided; the rules go on meanwhile
+                if str(error) != refusal:
+                    logger.error("nothing is stored", why=str(error))
+                refusal = str(error)
                 await asyncio.sleep(RETRY_S)
 
-    async def _store(self, writer: Writer) -> None:
+    async def _store(self, writer: Writer, place: Place, away: Absence) -> None:
         while True:
             decoded = self.shared.take(self.store_offset) or self._behind()
             if decoded is not None:
-                met = await writer.write(decoded, self.city.numbers, self.clock.now())
+                async with answering():
+                    with place.moving(decoded.next_offset):
+                        met = await writer.write(decoded, self.city.numbers, self.clock.now())
                 self.city.numbers.update(met)
-                self.store_offset = decoded.next_offset
+                self.store_offset = place.offset
             elif not await self.release(writer):
                 await asyncio.sleep(IDLE_S / 2)
+            if lasted := away.ends():
+                waiting = self.log.next_offset - self.store_offset
+                logger.info("the database is back", after=lasted, messages_waiting=waiting)
 
     def _behind(self) -> Decoded | None:
         """What the store has to decode itself, None when it is where the rules are."""
