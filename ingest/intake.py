@@ -24,7 +24,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from hub.clock import Clock
-from hub.errors import BadSetting
+from hub.errors import BadSetting, LogError
 from hub.settings import BrokerAddress, Source
 from ingest.log import Flag, LogReader, LogWriter, Message
 
@@ -84,6 +84,8 @@ class Journal:
         self._stopping = stopping
         self._lock = threading.Lock()
         self._rolled_s = time.monotonic()
+        self.failure: LogError | None = None
+        """Why the process must end: nothing more can be kept in this log."""
 
     def append(self, messages: Sequence[Message]) -> bool:
         """Make messages durable, however long it takes; False when told to stop before they were."""
@@ -98,13 +100,24 @@ class Journal:
                 if self._stopping.wait(pause_s):
                     return False
                 pause_s = min(pause_s * 2, 10)
+            except LogError as error:
+                self._fail(error)
+                return False
 
-    def roll_if_due(self) -> None:
-        """Begin a new segment every ten minutes, also when nothing comes."""
-        with self._lock:
-            if time.monotonic() - self._rolled_s > ROLL_S:
-                self._log.roll()
-                self._rolled_s = time.monotonic()
+    def keep(self) -> None:
+        """Look after the log, also when nothing comes: it must be there, and a segment lasts ten minutes at most."""
+        try:
+            with self._lock:
+                self._log.check()
+                if time.monotonic() - self._rolled_s > ROLL_S:
+                    self._log.roll()
+                    self._rolled_s = time.monotonic()
+        except LogError as error:
+            self._fail(error)
+
+    def _fail(self, error: LogError) -> None:
+        self.failure = error
+        self._stopping.set()
 
     def received_lately(self) -> dict[str, Recent]:
         """By source, what the log's end holds: a redelivery after a crash is known by it."""
@@ -283,9 +296,11 @@ def run(log: LogWriter, sources: Sequence[tuple[Source, str]], clock: Clock, sto
     for subscription in subscriptions:
         subscription.start()
     while not stopping.wait(1.0):
-        journal.roll_if_due()
+        journal.keep()
         if not all(subscription.is_alive() for subscription in subscriptions):
             stopping.set()  # a thread died of what it did not expect: the process starts anew
             raise SystemExit(1)
     for subscription in subscriptions:
         subscription.join()
+    if journal.failure is not None:
+        raise journal.failure

@@ -8,12 +8,14 @@ their first offset. A segment is a row of batches; a batch is a header with a CR
     payloads
 
 A batch is written with one write and one fdatasync. After a crash the writer cuts what follows the last whole batch.
+A folder that is removed or replaced is noticed by whoever has it open, and at the next start by its mark (log_mark.py).
 """
 
 import fcntl
 import mmap
 import os
 import struct
+import time
 import uuid
 import zlib
 from collections.abc import Iterator, Sequence
@@ -25,13 +27,15 @@ from typing import Self
 import msgspec
 import numpy as np
 
-from hub.errors import AlreadyRunning, LogCorrupt, LogError
+from hub.errors import AlreadyRunning, LogCorrupt, LogError, LogMoved
+from ingest.log_mark import Mark
 
 HEADER = struct.Struct("<4sIIQIH")
 MAGIC = b"BFR1"
 HEAD = struct.Struct("<Q")
 SEGMENT_BYTES = 64 << 20
 READ_BYTES = 4 << 20
+CHECK_S = 1.0
 COLUMNS = np.dtype(
     [("received_us", "<i8"), ("payload_len", "<u4"), ("topic_len", "<u2"), ("source", "u1"), ("flags", "u1")]
 )
@@ -163,16 +167,22 @@ class LogWriter:
         except BlockingIOError as error:
             os.close(self._lock)
             raise AlreadyRunning(f"another process writes the log {folder}") from error
+        is_new = not (folder / "id").exists()
         self.log_id = _identity(folder)
         self._head = Head(folder / "head", writable=True)
         self.next_offset = self._recover()
-        self._head.set(self.next_offset)
+        self._mark = Mark(folder)
+        self.surprise = self._mark.surprise(self.log_id, self.next_offset, is_new=is_new)
+        """In a sentence, when the log is not the one that this home has written; for its user to tell."""
+        if self._mark.is_of(self.log_id) and self.surprise:
+            self.log_id = _identity(folder, anew=True)  # readers know it by the offsets that would come again
+        self._publish()
 
     def _recover(self) -> int:
         """Open the last segment, cut a torn end, and find the next offset."""
         known = segments(self.folder)
         first, path = known[-1] if known else (self._head.get(), self._path(self._head.get()))
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._file, self._segment = os.open(path, os.O_RDWR | os.O_CREAT, 0o600), path
         _sync_folder(self.folder)
         next_offset, end = first, 0
         for offset, count, _, body_end in _walk(self._file, 0):
@@ -182,13 +192,28 @@ class LogWriter:
         self._size = end
         return next_offset
 
+    def _publish(self) -> None:
+        """Tell readers, and the mark, how far the log goes."""
+        self._head.set(self.next_offset)
+        self._mark.set(self.log_id, self.next_offset)
+
     def _path(self, first_offset: int) -> Path:
         return self.folder / f"{first_offset:020d}.log"
+
+    def check(self) -> None:
+        """LogMoved when what is written here is no longer the log in its folder."""
+        try:
+            is_ours = os.path.samestat(os.stat(self._segment), os.fstat(self._file))  # noqa: PTH116
+        except FileNotFoundError:
+            is_ours = False
+        if not is_ours:
+            raise LogMoved(f"the log in {self.folder} was removed or replaced while it was written")
 
     def append(self, messages: Sequence[Message]) -> int:
         """Write messages (their own offsets are ignored) and return the first one's offset.
 
-        OSError when the disk refuses; the log is then as it was before.
+        OSError when the disk refuses; the log is then as it was before. LogMoved when the folder is gone: then
+        nothing may be acknowledged.
         """
         if self._size >= self._segment_bytes:
             self.roll()
@@ -201,24 +226,28 @@ class LogWriter:
         except OSError:
             os.ftruncate(self._file, self._size)
             raise
+        self.check()
         first, self.next_offset = self.next_offset, self.next_offset + len(messages)
         self._size += len(batch)
-        self._head.set(self.next_offset)
+        self._publish()
         return first
 
     def roll(self) -> None:
         """Start a new segment, so that the old one can be trimmed."""
         if self._size == 0:
             return
-        file = os.open(self._path(self.next_offset), os.O_RDWR | os.O_CREAT, 0o600)
+        self.check()
+        path = self._path(self.next_offset)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         _sync_folder(self.folder)
         os.close(self._file)
-        self._file, self._size = file, 0
+        self._file, self._segment, self._size = file, path, 0
 
     def close(self) -> None:
         os.close(self._file)
         os.close(self._lock)
         self._head.close()
+        self._mark.close()
 
     def __enter__(self) -> Self:
         return self
@@ -234,8 +263,10 @@ class LogReader:
         if not (folder / "head").exists() or not (folder / "id").exists():
             raise LogError(f"there is no log in {folder} yet; its writer makes it when it starts")
         self.folder = folder
+        self._id_file = (folder / "id").stat()
         self.log_id = _identity(folder)
         self._head = Head(folder / "head", writable=False)
+        self._checked_s = time.monotonic()
         self._file: int | None = None
         self._position = 0
         self._offset = -1
@@ -255,7 +286,8 @@ class LogReader:
     def read(self, offset: int, limit: int, *, limit_bytes: int = READ_BYTES) -> list[Message]:
         """Durable messages from `offset` on, empty at the end; stops after the batch that reaches a limit.
 
-        LogError when they were trimmed, LogCorrupt when their checksum fails.
+        LogError when they were trimmed, LogCorrupt when their checksum fails, LogMoved when the folder is no longer
+        the one that was opened.
         """
         messages: list[Message] = []
         end, size = self.next_offset, 0
@@ -263,7 +295,19 @@ class LogReader:
             batch = self._batch_with(wanted)
             messages += batch[wanted - batch[0].offset :]
             size += sum(len(m.payload) for m in batch)
+        if not messages and time.monotonic() > self._checked_s + CHECK_S:
+            self._check()
         return messages
+
+    def _check(self) -> None:
+        """Is this log still the one in its folder? Without looking, a reader of a removed one would wait for ever."""
+        self._checked_s = time.monotonic()
+        try:
+            is_ours = os.path.samestat((self.folder / "id").stat(), self._id_file)
+        except FileNotFoundError:
+            is_ours = False
+        if not is_ours:
+            raise LogMoved(f"the log in {self.folder} was removed or replaced while it was read")
 
     def _batch_with(self, offset: int) -> list[Message]:
         """The whole batch that holds `offset`; moves to the batch after it."""
@@ -322,10 +366,10 @@ def _walk(file: int, position: int, *, check: bool = True) -> Iterator[tuple[int
         position = end
 
 
-def _identity(folder: Path) -> uuid.UUID:
+def _identity(folder: Path, *, anew: bool = False) -> uuid.UUID:
     """The log's own id, made when the log is."""
     path = folder / "id"
-    if not path.exists():
+    if anew or not path.exists():
         made = folder / "id.new"
         made.write_text(str(uuid.uuid4()), encoding="ascii")
         with made.open("rb") as file:

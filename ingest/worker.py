@@ -21,7 +21,7 @@ from devices.readings import Decoded, Key
 from devices.registry import Registry
 from devices.transition import Transition
 from hub.clock import Clock
-from hub.errors import DatabaseUnavailable, LogReplaced
+from hub.errors import BadFile, DatabaseUnavailable, LogReplaced
 from ingest import checkpoint
 from ingest.again import messages_again
 from ingest.codecs.codec import Codec
@@ -43,8 +43,10 @@ logger = structlog.get_logger("worker")
 
 STORE, TELEALERT = "store", "telealert"
 BATCH_MESSAGES = 10_000
-SHARED_MESSAGES = 40_000
-"""So many decoded messages wait for the store at most; behind that it decodes them itself."""
+BEHIND_MESSAGES = 5_000
+"""What the store decodes at once when it is behind: the rules and the live map wait for no more than that."""
+SHARED_STRETCHES, SHARED_READINGS = 16, 40_000
+"""So much that is decoded waits for the store at most; behind that it decodes it itself."""
 IDLE_S = 0.1
 TICK_S = 1.0
 CHECKPOINT_S = 30.0
@@ -83,21 +85,18 @@ class Shared:
     """Decoded stretches that the rules have seen and the store has not."""
 
     by_offset: dict[int, Decoded] = field(default_factory=dict)
-    messages: int = 0
+    readings: int = 0
 
     def put(self, decoded: Decoded) -> None:
-        if self.messages < SHARED_MESSAGES:
+        if len(self.by_offset) < SHARED_STRETCHES and self.readings < SHARED_READINGS:
             self.by_offset[decoded.first_offset] = decoded
-            self.messages += len(decoded)
+            self.readings += decoded.counts["readings"]
 
     def take(self, offset: int) -> Decoded | None:
         """The stretch that begins at `offset`, if it waits here; what lies before is forgotten."""
-        for first in [first for first in self.by_offset if first < offset]:
-            self.messages -= len(self.by_offset.pop(first))
-        decoded = self.by_offset.pop(offset, None)
-        if decoded is not None:
-            self.messages -= len(decoded)
-        return decoded
+        taken = [self.by_offset.pop(first) for first in list(self.by_offset) if first <= offset]
+        self.readings -= sum(decoded.counts["readings"] for decoded in taken)
+        return taken[-1] if taken and taken[-1].first_offset == offset else None
 
 
 @dataclass(slots=True)
@@ -124,8 +123,8 @@ class Worker:
     """Have the rules reached the head of the log? Silence is counted from then."""
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Work until told to stop; whatever line fails stops the worker."""
-        self.restore()
+        """Work until told to stop; whatever line fails stops the worker, as if it were killed."""
+        await self.restore()
         lines = (
             self.rules_line(),
             self.store_line(),
@@ -143,7 +142,7 @@ class Worker:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self.save()
+        self.save()
 
     # Rules
 
@@ -210,28 +209,47 @@ class Worker:
         )
         self.checkpointed_offset = self.rules_offset
 
-    def restore(self) -> None:
+    async def restore(self) -> None:
         """Go on where the rules were: checkpoint, then the log up to where transitions were told, silently."""
-        saved = checkpoint.load(self.home / "rules.npz")
         self.rules_offset = self.log.first_offset
-        next_transition = 0
-        if saved is not None:
+        next_transition, is_same_log = 0, True
+        if (saved := self._checkpoint()) is not None:
             for board in self.city.boards.values():
                 saved.restore(board)
                 board.watched_us[:] = NEVER  # what was said while the hub was away is still in the log
-            next_transition = saved.next_transition
-            if saved.log_id == self.log.log_id:
-                self.rules_offset = saved.next_offset
+            if saved.next_transition <= self.transitions.next_offset:
+                next_transition = saved.next_transition
+            is_same_log = self._is_of_this_log(saved)
+            self.rules_offset = saved.next_offset if is_same_log else self.rules_offset
         told = self._told_since(next_transition)
-        read_to = max((t.read_to for t in told), default=0)
+        read_to = max((t.read_to for t in told), default=0) if is_same_log else 0
         while self.rules_offset < read_to:
             messages = self.log.read(self.rules_offset, BATCH_MESSAGES)[: read_to - self.rules_offset]
             self.evaluate(self.decode(messages), timed=False)
             self.rules_offset += len(messages)
+            await asyncio.sleep(0)  # it may take long, and is not to be taken for hung
         for board in self.city.boards.values():
             mark(board, [t for t in told if t.kind == board.kind.name])
         self.checkpointed_offset = self.rules_offset
         logger.info("the rules go on", offset=self.rules_offset, told_since_checkpoint=len(told))
+
+    def _checkpoint(self) -> checkpoint.Checkpoint | None:
+        """The last checkpoint; one that cannot be read is set aside, and the rules begin anew."""
+        path = self.home / "rules.npz"
+        try:
+            return checkpoint.load(path)
+        except BadFile as error:
+            path.replace(path.with_suffix(".damaged"))
+            logger.error("the rules begin with what the log still holds; what is on may be told again", why=str(error))
+            return None
+
+    def _is_of_this_log(self, saved: checkpoint.Checkpoint) -> bool:
+        """Can the rules go on where a checkpoint says? Else they read all that the log holds, and say so."""
+        if saved.log_id == self.log.log_id and self.log.first_offset <= saved.next_offset <= self.log.next_offset:
+            return True
+        why = "it is of another log" if saved.log_id != self.log.log_id else f"the log lacks {saved.next_offset}"
+        logger.error("the rules cannot go on from their checkpoint and read all that the log holds", why=why)
+        return False
 
     def _told_since(self, next_transition: int) -> list[Transition]:
         reader = LogReader(self.transitions.folder)
@@ -285,7 +303,7 @@ class Worker:
         """What the store has to decode itself, None when it is where the rules are."""
         if self.store_offset >= self.rules_offset:
             return None
-        messages = self.log.read(self.store_offset, BATCH_MESSAGES)
+        messages = self.log.read(self.store_offset, BEHIND_MESSAGES)
         return self.decode(messages) if messages else None
 
     async def release(self, writer: Writer) -> bool:

@@ -18,9 +18,9 @@ Connection = psycopg.AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
 GONE = (psycopg.OperationalError, psycopg.InterfaceError)
 PASSING = ("08", "25006", "25P03", "25P04", "40", "53", "55P03", "57", "58")
-"""Beginnings of SQLSTATEs that say that the same may succeed later: a connection, a full disk or memory, a deadlock, a
-lock, a server that stops, starts or is read-only. What psycopg calls operational beside them (a limit of the program, an
-object in the wrong state) is an error of ours."""
+"""Beginnings of SQLSTATEs that say that the same may succeed later: a connection, a full disk or memory, a deadlock,
+a lock, a server that stops, starts or is read-only. What psycopg calls operational beside them (a limit of the program,
+an object in the wrong state) is an error of ours."""
 ANSWER_S = 30.0
 """No statement of the hot path takes a tenth of it; longer without an answer, and the database is taken to be away."""
 SESSION = {

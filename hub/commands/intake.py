@@ -3,11 +3,15 @@
 import signal
 import threading
 
+import structlog
+
 from hub.secrets import Secrets, mqtt_url
 from hub.settings import Settings
 from ingest import intake
 from ingest.log import LogWriter
 from ingest.sources import all_sources
+
+logger = structlog.get_logger("intake")
 
 
 def run(settings: Settings) -> None:
@@ -18,4 +22,6 @@ def run(settings: Settings) -> None:
         signal.signal(number, lambda *_: stopping.set())
     sources = [(source, source.url or mqtt_url(settings, secrets)) for source in all_sources(settings.sources)]
     with LogWriter(settings.home / "log") as log:
+        if log.surprise:
+            logger.error(log.surprise)
         intake.run(log, sources, settings.the_clock, stopping)

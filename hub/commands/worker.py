@@ -4,6 +4,8 @@ import asyncio
 import gc
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from hub.commands.stopping import run_until_signal
 from hub.secrets import Secrets, database_url, mqtt_url
 from hub.settings import BrokerAddress, Settings
@@ -12,6 +14,8 @@ from ingest.live import Live
 from ingest.log import LogWriter
 from ingest.sources import all_sources, readers
 from ingest.worker import Worker, load_city, open_log
+
+logger = structlog.get_logger("worker")
 
 
 def run(settings: Settings) -> None:
@@ -23,6 +27,8 @@ def run(settings: Settings) -> None:
         secrets = Secrets.of(settings.home)
         url, clock = database_url(settings, secrets), settings.the_clock
         with LogWriter(settings.home / "transitions") as transitions:
+            if transitions.surprise:
+                logger.error(transitions.surprise)
             worker = Worker(
                 home=settings.home,
                 log=await open_log(settings.home / "log"),
