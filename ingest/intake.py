@@ -280,7 +280,7 @@ def run(log: LogWriter, sources: Sequence[tuple[Source, str]], clock: Clock, sto
     """Receive from sources, each with its broker's URL, until `stopping` is set; the process's straight line."""
     journal = Journal(log, stopping)
     recent = journal.received_lately()
-    identity = str(log.log_id)[:8]
+    identity = str(log.first_id)[:8]  # the same for another log: the broker's session holds what is unacknowledged
     subscriptions = [
         Subscription(
             source,

@@ -36,6 +36,7 @@ HEAD = struct.Struct("<Q")
 SEGMENT_BYTES = 64 << 20
 READ_BYTES = 4 << 20
 CHECK_S = 1.0
+"""A reader at the end of its log looks so often whether it is still there."""
 COLUMNS = np.dtype(
     [("received_us", "<i8"), ("payload_len", "<u4"), ("topic_len", "<u2"), ("source", "u1"), ("flags", "u1")]
 )
@@ -177,6 +178,8 @@ class LogWriter:
         if self._mark.is_of(self.log_id) and self.surprise:
             self.log_id = _identity(folder, anew=True)  # readers know it by the offsets that would come again
         self._publish()
+        self.first_id = self._mark.first_id or self.log_id
+        """Of the first log here; stays when a log is lost."""
 
     def _recover(self) -> int:
         """Open the last segment, cut a torn end, and find the next offset."""
@@ -259,14 +262,14 @@ class LogWriter:
 class LogReader:
     """Reads a log in order; any number of readers, in any process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, check_s: float = CHECK_S) -> None:
         if not (folder / "head").exists() or not (folder / "id").exists():
             raise LogError(f"there is no log in {folder} yet; its writer makes it when it starts")
         self.folder = folder
         self._id_file = (folder / "id").stat()
         self.log_id = _identity(folder)
         self._head = Head(folder / "head", writable=False)
-        self._checked_s = time.monotonic()
+        self._check_s, self._checked_s = check_s, time.monotonic()
         self._file: int | None = None
         self._position = 0
         self._offset = -1
@@ -295,7 +298,7 @@ class LogReader:
             batch = self._batch_with(wanted)
             messages += batch[wanted - batch[0].offset :]
             size += sum(len(m.payload) for m in batch)
-        if not messages and time.monotonic() > self._checked_s + CHECK_S:
+        if not messages and time.monotonic() >= self._checked_s + self._check_s:
             self._check()
         return messages
 

@@ -2,7 +2,8 @@
 
 Beside the folder lies NAME.mark, with the log's id and the offset after its last durable message, which the writer
 sets through a memory map after each fsync. It is never ahead of the log, so a log that ends before its mark is an older
-copy or has lost its end, and must not give the same offsets out again.
+copy or has lost its end, and must not give the same offsets out again. It also keeps the id of the first log: intake's
+name at the brokers, whose sessions hold what was not acknowledged and outlive any log.
 """
 
 import mmap
@@ -11,7 +12,7 @@ import struct
 import uuid
 from pathlib import Path
 
-MARK = struct.Struct("<16sQ")
+MARK = struct.Struct("<16sQ16s")
 
 
 class Mark:
@@ -29,16 +30,23 @@ class Mark:
 
     def set(self, log_id: uuid.UUID, next_offset: int) -> None:
         """Remember how far the log goes."""
-        MARK.pack_into(self._map, 0, log_id.bytes, next_offset)
+        first = self.first_id or log_id
+        MARK.pack_into(self._map, 0, log_id.bytes, next_offset, first.bytes)
+
+    @property
+    def first_id(self) -> uuid.UUID | None:
+        """The id of the first log of this name in this home."""
+        _, _, first = MARK.unpack_from(self._map)
+        return uuid.UUID(bytes=first) if any(first) else None
 
     def is_of(self, log_id: uuid.UUID) -> bool:
         """Is this the log that it remembers?"""
-        known, _ = MARK.unpack_from(self._map)
+        known, _, _ = MARK.unpack_from(self._map)
         return bool(known == log_id.bytes)
 
     def surprise(self, log_id: uuid.UUID, next_offset: int, *, is_new: bool) -> str:
         """What is wrong with the log that is there, in a sentence; "" when it is the one that was written."""
-        known, end = MARK.unpack_from(self._map)
+        known, end, _ = MARK.unpack_from(self._map)
         if not any(known) or (known == log_id.bytes and next_offset >= end):
             return ""
         if known == log_id.bytes:
