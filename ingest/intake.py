@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -276,8 +276,18 @@ def _tls(source: Source) -> ssl.SSLContext:
         raise BadSetting(f"source {source.name}: ca_file {source.ca_file} cannot be read: {error}") from error
 
 
-def run(log: LogWriter, sources: Sequence[tuple[Source, str]], clock: Clock, stopping: threading.Event) -> None:
-    """Receive from sources, each with its broker's URL, until `stopping` is set; the process's straight line."""
+def run(
+    log: LogWriter,
+    sources: Sequence[tuple[Source, str]],
+    clock: Clock,
+    stopping: threading.Event,
+    *,
+    beat: Callable[[], None] = lambda: None,
+) -> None:
+    """Receive from sources, each with its broker's URL, until `stopping` is set; the process's straight line.
+
+    `beat` is called every second while the log can be written or says why not.
+    """
     journal = Journal(log, stopping)
     recent = journal.received_lately()
     identity = str(log.first_id)[:8]  # the same for another log: the broker's session holds what is unacknowledged
@@ -296,7 +306,8 @@ def run(log: LogWriter, sources: Sequence[tuple[Source, str]], clock: Clock, sto
     for subscription in subscriptions:
         subscription.start()
     while not stopping.wait(1.0):
-        journal.keep()
+        journal.keep()  # waits while a thread holds the log: one that never lets go is not taken for alive
+        beat()
         if not all(subscription.is_alive() for subscription in subscriptions):
             stopping.set()  # a thread died of what it did not expect: the process starts anew
             raise SystemExit(1)

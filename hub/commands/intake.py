@@ -5,6 +5,7 @@ import threading
 
 import structlog
 
+from hub.alive import Heartbeat
 from hub.secrets import Secrets, mqtt_url
 from hub.settings import Settings
 from ingest import intake
@@ -24,4 +25,4 @@ def run(settings: Settings) -> None:
     with LogWriter(settings.home / "log") as log:
         if log.surprise:
             logger.error(log.surprise)
-        intake.run(log, sources, settings.the_clock, stopping)
+        intake.run(log, sources, settings.the_clock, stopping, beat=Heartbeat(settings.home, "intake").beat)

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from hub.alive import Heartbeat
 from hub.commands.stopping import run_until_signal
 from hub.secrets import Secrets, database_url, mqtt_url
 from hub.settings import BrokerAddress, Settings
@@ -42,4 +43,4 @@ def run(settings: Settings) -> None:
             )
             await worker.run(stopping)
 
-    run_until_signal(work)
+    run_until_signal(work, Heartbeat(settings.home, "worker"))
