@@ -4,9 +4,9 @@ import asyncio
 import os
 import random
 import signal
+import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +26,9 @@ from tests.vitals import PROBE, LiveMap, Memory, children
 
 RATE = 2_000
 PROCESSES = ("intake", "worker", "telealert", "serve")
+WARM_S, LONGEST_S = 3, 3600
 MOST_GROWN_MIB = 100
+OLDEST_S = 2.0
 
 
 @dataclass
@@ -99,48 +101,81 @@ async def city(tmp_path: Path) -> AsyncIterator[City]:
             await city.postgres.stop()
 
 
-async def ordeal(city: City, *, kills: int, away_s: float, say: Callable[[str], None]) -> None:
-    """Kill the database under load, stop it for a while, and watch the hub until it has caught up."""
+@dataclass(frozen=True)
+class Figures:
+    """What an ordeal showed."""
+
+    drained_per_s: float
+    oldest_s: dict[str, float]
+    """Age of what the live map showed, at its worst, by what went on."""
+    grown_mib: dict[str, float]
+
+    def __str__(self) -> str:
+        oldest = ", ".join(f"{age:.1f} s {when}" for when, age in self.oldest_s.items())
+        grown = ", ".join(f"{name} {mib:g}" for name, mib in self.grown_mib.items())
+        return (
+            f"backlog drained at {self.drained_per_s:.0f} messages/s, {self.drained_per_s / RATE:.1f} times what came"
+            f" ({RATE}/s); live map at worst {oldest}; grown by MiB: {grown}"
+        )
+
+
+async def ordeal(city: City, *, kills: int, hung_s: float, away_s: float) -> Figures:
+    """Kill, hang and stop the database under load, and hold that every message is stored once in the end."""
     load, memory = city.load(), Memory({name: process.pid for name, process in city.hub.running.items()})
-    publishing = asyncio.create_task(load.run(3600))
-    watching = asyncio.create_task(city.live.run())
-    await asyncio.sleep(5)
-    measuring = asyncio.create_task(memory.run())
-    chance = random.Random(city.meters.run)
+    publishing, watching = asyncio.create_task(load.run(LONGEST_S)), asyncio.create_task(city.live.run())
+    await asyncio.sleep(WARM_S)
+    measuring, chance = asyncio.create_task(memory.run()), random.Random(city.meters.run)
     for _ in range(kills):
-        await city.kill_database(chance.choice((signal.SIGQUIT, signal.SIGKILL)))
+        await city.kill_database(chance.choice((signal.SIGQUIT, signal.SIGKILL)))  # SIGQUIT: "immediate"
         await city.start_database()
-        await asyncio.sleep(chance.uniform(0.5, 3))
-    killed = time.monotonic()
+        await asyncio.sleep(chance.uniform(0.2, 2))
+    city.hang_database(signal.SIGSTOP)
+    await asyncio.sleep(hung_s)
+    city.hang_database(signal.SIGCONT)
+    await city.drain()
+    gone_s = time.monotonic()
     await city.postgres.stop()
     await asyncio.sleep(away_s)
     await city.start_database()
-    back = time.monotonic()
+    back_s = time.monotonic()
     read, took_s = await city.drain()
-    caught_up = time.monotonic()
-    await asyncio.sleep(2)
-    for task in (publishing, watching, measuring):
+    drained_s = time.monotonic()
+    load.end()
+    await publishing
+    for task in (watching, measuring):
         task.cancel()
-    await asyncio.gather(publishing, watching, measuring, return_exceptions=True)
-    say(
-        f"{kills} kills, then {away_s:g} s away at {RATE} messages/s: drained at {read / took_s:.0f} messages/s, "
-        f"{read / took_s / RATE:.1f} times what came; oldest on the map {city.live.oldest_s(0, killed):.2f} s before, "
-        f"{city.live.oldest_s(killed, back):.2f} s while away, {city.live.oldest_s(back, caught_up):.2f} s while draining; "
-        f"grown by MiB: {memory.grown_mib()}"
+    await asyncio.gather(watching, measuring, return_exceptions=True)
+    assert not publishing.cancelled() and load.losses == 0
+    await city.meters.exactly_once(city.servers.database_url, load.acknowledged)
+    await accounts_balance(city.servers.database_url)
+    oldest = {"before": (0, gone_s), "while it was away": (gone_s, back_s), "while it caught up": (back_s, drained_s)}
+    return Figures(
+        read / took_s, {when: city.live.oldest_s(*span) for when, span in oldest.items()}, memory.grown_mib()
     )
 
 
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    def told(text: str) -> None:
-        with capsys.disabled():
-            print(f"\n{text}")
-
-    return told
+def lines(city: City, process: str, words: str) -> list[str]:
+    """What a process has said with these words in it."""
+    return [line for line in (city.hub.home / f"{process}.log").read_text().splitlines() if words in line]
 
 
-@pytest.mark.parametrize(("kills", "away_s"), [(0, 120)])
-async def test_experiment(city: City, say, kills, away_s):
-    await ordeal(city, kills=kills, away_s=away_s, say=say)
-    said = city.hub.said()
-    say(said)
+async def test_a_database_that_is_killed_hung_and_stopped_costs_nothing(city: City, capsys: pytest.CaptureFixture[str]):
+    figures = await ordeal(city, kills=2, hung_s=1, away_s=4)
+    with capsys.disabled():
+        sys.stdout.write(f"\n{figures}\n")
+    assert max(figures.grown_mib.values()) < MOST_GROWN_MIB
+    away, back = lines(city, "worker", "the database is away"), lines(city, "worker", "the database is back")
+    assert 1 <= len(away) <= 3 and len(back) == len(away)  # said once each time, with how long and how much waits
+    assert all("after=0:00:" in line and "messages_waiting=" in line for line in back)
+    assert not lines(city, "worker", "Traceback") and not lines(city, "telealert", "Traceback")
+
+
+@pytest.mark.soak
+async def test_ten_kills_and_ten_minutes_without_a_database(city: City, capsys: pytest.CaptureFixture[str]):
+    figures = await ordeal(city, kills=10, hung_s=60, away_s=600)
+    with capsys.disabled():
+        sys.stdout.write(f"\n{figures}\n")
+    assert lines(city, "worker", "has not answered for 30 s")
+    assert max(figures.grown_mib.values()) < MOST_GROWN_MIB
+    assert figures.drained_per_s > 5 * RATE
+    assert max(figures.oldest_s.values()) < OLDEST_S
