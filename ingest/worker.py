@@ -54,6 +54,8 @@ REGISTRY_S = 2.0
 TRIM_S = 60.0
 RELEASE_S = 1.0
 RETRY_S = 1.0
+IDLE_IN_WRITE_S = 15
+"""A store that says nothing for so long amid a write was stopped; another may take its place."""
 
 
 @dataclass(slots=True)
@@ -269,7 +271,7 @@ class Worker:
         place = Place(STORE, self.log.log_id)
         while True:
             try:
-                async with connect(self.database_url) as connection:
+                async with connect(self.database_url, idle_s=IDLE_IN_WRITE_S) as connection:
                     async with answering():
                         self.store_offset = await place.claim(connection, lambda: self.log.next_offset)
                     logger.info("the store goes on", offset=self.store_offset)

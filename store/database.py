@@ -29,8 +29,6 @@ SESSION = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
-    # Who is stopped amid a transaction must not hold its rows against whoever takes its place.
-    "options": "-c idle_in_transaction_session_timeout=60s",
 }
 
 
@@ -102,8 +100,12 @@ class Absence:
 
 
 @asynccontextmanager
-async def connect(url: str, *, autocommit: bool = False) -> AsyncIterator[Connection]:
-    """One connection whose rows are dicts; DatabaseUnavailable when it cannot be had or is lost."""
+async def connect(url: str, *, autocommit: bool = False, idle_s: int = 120) -> AsyncIterator[Connection]:
+    """One connection whose rows are dicts; DatabaseUnavailable when it cannot be had or is lost.
+
+    The server ends a session that says nothing for `idle_s` amid a transaction: who was stopped there must not hold
+    rows against whoever has taken its place.
+    """
     with _translated():
         connection = await psycopg.AsyncConnection.connect(
             url,
@@ -111,6 +113,7 @@ async def connect(url: str, *, autocommit: bool = False) -> AsyncIterator[Connec
             row_factory=dict_row,
             connect_timeout=5,
             application_name="beffroi",
+            options=f"-c idle_in_transaction_session_timeout={idle_s}s",
             **SESSION,  # type: ignore[arg-type]  # mypy takes it for other named arguments too
         )
         try:
