@@ -47,7 +47,7 @@ class Database:
 
     def __init__(self, url: str, stop: asyncio.Event) -> None:
         self._url, self._stop, self._away = url, stop, Absence()
-        self._refusal = ""
+        self._is_refused = False
 
     async def hold(self, work: Callable[[Connection], Awaitable[None]]) -> None:
         """Run `work` on a connection until it returns, again on a new one after each loss."""
@@ -64,9 +64,9 @@ class Database:
                 if self._away.begins():
                     logger.error("tele-alert waits for the database; transitions wait in their log", error=str(error))
             except LogReplaced as error:  # until somebody has decided
-                if str(error) != self._refusal:
+                if not self._is_refused:
                     logger.error("no incident opens", why=str(error))
-                self._refusal = str(error)
+                self._is_refused = True
             await pause(self._stop, wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 

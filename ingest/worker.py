@@ -267,13 +267,14 @@ class Worker:
 
     async def store_line(self) -> None:
         """From the log into the database; waits and goes on when the database is away."""
-        away, refusal = Absence(), ""
+        away, is_refused = Absence(), False
         place = Place(STORE, self.log.log_id)
         while True:
             try:
                 async with connect(self.database_url, idle_s=IDLE_IN_WRITE_S) as connection:
                     async with answering():
                         self.store_offset = await place.claim(connection, lambda: self.log.next_offset)
+                    is_refused = False
                     logger.info("the store goes on", offset=self.store_offset)
                     await self._store(Writer(connection, STORE, self.log.log_id), place, away)
             except DatabaseUnavailable as error:
@@ -281,9 +282,9 @@ class Worker:
                     logger.warning("the database is away; readings wait in the log", why=str(error))
                 await asyncio.sleep(RETRY_S)
             except LogReplaced as error:  # until somebody has decided; the rules go on meanwhile
-                if str(error) != refusal:
+                if not is_refused:
                     logger.error("nothing is stored", why=str(error))
-                refusal = str(error)
+                is_refused = True
                 await asyncio.sleep(RETRY_S)
 
     async def _store(self, writer: Writer, place: Place, away: Absence) -> None:

@@ -24,8 +24,8 @@ BEGAN = datetime.now(UTC) - timedelta(hours=1)
 
 
 @pytest.fixture
-def hub(tmp_path: Path, database_url: str, broker: Embedded) -> Iterator[Processes]:
-    with Processes(tmp_path, database_url, broker.mqtt_url) as processes:
+def hub(tmp_path: Path, own_database_url: str, broker: Embedded) -> Iterator[Processes]:
+    with Processes(tmp_path, own_database_url, broker.mqtt_url) as processes:
         yield processes
 
 
@@ -55,14 +55,14 @@ async def waits_for_a_decision(hub: Processes, process: str, reader: str) -> Non
 
 
 async def test_a_folder_that_is_removed_takes_nothing_with_it_that_was_not_acknowledged(
-    hub: Processes, database_url: str, broker: Embedded
+    hub: Processes, own_database_url: str, broker: Embedded
 ):
     hub.start("intake", "worker")
     await hub.hears()
     meters, folder = Meters(), hub.home / "log"
     load = Load(broker.simulator_url, meters.message, RATE)
     await load.run(1)
-    await meters.exactly_once(database_url, load.acknowledged)
+    await meters.exactly_once(own_database_url, load.acknowledged)
     hub.running["intake"].send_signal(signal.SIGSTOP)  # else it would notice before a message comes
     publishing = asyncio.create_task(load.run(2))
     await asyncio.sleep(0.5)
@@ -74,22 +74,21 @@ async def test_a_folder_that_is_removed_takes_nothing_with_it_that_was_not_ackno
     await waits_for_a_decision(hub, "worker", "store")
     assert words(hub, "intake").count(f"the log in {folder} is lost") == 1
     assert (await hub.command("log", "adopt", "store")).returncode == 0
-    await meters.exactly_once(database_url, load.acknowledged)
+    await meters.exactly_once(own_database_url, load.acknowledged)
 
 
 async def test_an_older_copy_of_the_log_does_not_swallow_what_comes(
-    hub: Processes, database_url: str, broker: Embedded
+    hub: Processes, own_database_url: str, broker: Embedded
 ):
-    await forget(database_url)
     hub.start("intake", "worker")
     await hub.hears()
     meters, folder = Meters(), hub.home / "log"
     load = Load(broker.simulator_url, meters.message, RATE)
     await load.run(1)
-    await meters.exactly_once(database_url, load.acknowledged)
+    await meters.exactly_once(own_database_url, load.acknowledged)
     shutil.copytree(folder, hub.home / "copy")
     await load.run(1)
-    await meters.exactly_once(database_url, load.acknowledged)
+    await meters.exactly_once(own_database_url, load.acknowledged)
     hub.stop()
     shutil.rmtree(folder)
     (hub.home / "copy").rename(folder)
@@ -98,18 +97,19 @@ async def test_an_older_copy_of_the_log_does_not_swallow_what_comes(
     await waits_for_a_decision(hub, "worker", "store")
     assert words(hub, "intake").count(f"the log in {folder} ends at {RATE}, but {2 * RATE} messages were written") == 1
     assert (await hub.command("log", "adopt", "store")).returncode == 0
-    await meters.exactly_once(database_url, load.acknowledged)
+    await meters.exactly_once(own_database_url, load.acknowledged)
 
 
-async def test_transitions_and_a_checkpoint_that_are_lost_are_said(hub: Processes, database_url: str, broker: Embedded):
-    await forget(database_url)
+async def test_transitions_and_a_checkpoint_that_are_lost_are_said(
+    hub: Processes, own_database_url: str, broker: Embedded
+):
     (hub.home / "lamps.csv").write_text("commune,kind,id,type,rated_power_w\ndijon,street_lighting,dark,lamp,60\n")
     assert (await hub.command("devices", "import", str(hub.home / "lamps.csv"))).returncode == 0
     hub.start("intake", "worker", "telealert")
     await hub.hears()
     await dark(broker, minute=0)
     await dark(broker, minute=11)
-    await eventually(lambda: incidents(database_url), lambda found: found == ["lamp_out"])
+    await eventually(lambda: incidents(own_database_url), lambda found: found == ["lamp_out"])
     folder = hub.home / "transitions"
     shutil.rmtree(folder)
     await ends_with(hub, "telealert", f"the log in {folder} was removed or replaced while it was read")
@@ -123,16 +123,11 @@ async def test_transitions_and_a_checkpoint_that_are_lost_are_said(hub: Processe
     assert (await hub.command("log", "adopt", "telealert")).returncode == 0
     # The rules read again what the log holds, and tell again what is on: the incident that is open is the same.
     await dark(broker, minute=20)
-    await eventually(lambda: fetch(database_url, READ), lambda rows: rows[0]["read"] > 0)
-    assert await incidents(database_url) == ["lamp_out"]
+    await eventually(lambda: fetch(own_database_url, READ), lambda rows: rows[0]["read"] > 0)
+    assert await incidents(own_database_url) == ["lamp_out"]
 
 
 READ = "SELECT next_offset AS read FROM reader WHERE name = 'telealert'"
-
-
-async def forget(database_url: str) -> None:
-    """Let the next home begin as the first hub of this database."""
-    await fetch(database_url, "DELETE FROM reader RETURNING name")
 
 
 async def dark(broker: Embedded, minute: int) -> None:
@@ -143,5 +138,5 @@ async def dark(broker: Embedded, minute: int) -> None:
     await asyncio.to_thread(publisher.close)
 
 
-async def incidents(database_url: str) -> list[object]:
-    return [row["code"] for row in await fetch(database_url, "SELECT code FROM incident")]
+async def incidents(own_database_url: str) -> list[object]:
+    return [row["code"] for row in await fetch(own_database_url, "SELECT code FROM incident")]
