@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
+
 from hub.alive import Watch, alive_file
 from hub.clock import Clock
 from hub.clock_memory import LEASE_S, ClockMemory
@@ -20,6 +22,7 @@ from hub.secrets import Secrets
 from hub.settings import Settings
 
 T = TypeVar("T")
+logger = structlog.get_logger("hub")
 
 WRONG_SETTING = 2
 """Exit code of a process that cannot run as it is set: starting it again would not help."""
@@ -132,7 +135,7 @@ class Supervisor:
                 kind = BadSetting if end.is_hopeless else BeffroiError
                 raise kind(f"{part.name} cannot run, so the hub stops: {end.last_words}")
             delay_s = self.patience.delay_s(deaths)
-            console.print(f"[yellow]{part.name} {end.reason}; starting it again in {delay_s:g} s[/]")
+            logger.warning(f"{part.name} {end.reason}; starting it again", after_s=delay_s)
             await asyncio.sleep(delay_s)
             try:
                 self.running[part.name] = await part.start()

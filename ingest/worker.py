@@ -45,6 +45,8 @@ STORE, TELEALERT = "store", "telealert"
 BATCH_MESSAGES = 10_000
 BEHIND_MESSAGES = 5_000
 """What the store decodes at once when it is behind: the rules and the live map wait for no more than that."""
+HISTORY_REST = 9.0
+"""While the store is behind by more, history works a tenth of the time: what it makes would soon be made again."""
 SHARED_STRETCHES, SHARED_READINGS = 16, 40_000
 """So much that is decoded waits for the store at most; behind that it decodes it itself."""
 IDLE_S = 0.1
@@ -296,6 +298,8 @@ class Worker:
                         met = await writer.write(decoded, self.city.numbers, self.clock.now())
                 self.city.numbers.update(met)
                 self.store_offset = place.offset
+                is_behind = self.log.next_offset - self.store_offset > BEHIND_MESSAGES
+                self.history.rest = HISTORY_REST if is_behind else 1.0
             elif not await self.release(writer):
                 await asyncio.sleep(IDLE_S / 2)
             if lasted := away.ends():

@@ -19,7 +19,7 @@ from psycopg.rows import DictRow
 from hub.clock import SECOND_US, Clock, to_datetime
 from hub.errors import DatabaseUnavailable
 from store import quarantine
-from store.database import GONE, Connection
+from store.database import GONE, Connection, answering
 from store.health_files import LOG_OF, Files, read_files
 from store.quarantine import ReasonCount
 from store.sql import statements
@@ -42,6 +42,8 @@ ROLLUPS_S = 900.0
 """Figures by the quarter of an hour that lag by more than one."""
 OVERDUE = timedelta(minutes=5)
 
+ASK_S = 10.0
+"""A database that takes longer to tell its figures does not answer."""
 FRESH_S = 2.0
 """Whoever asks again so soon is told the same."""
 SAMPLE_S, OLD_SAMPLE_S = 1.0, 60.0
@@ -171,7 +173,7 @@ class Pulse:
     async def _look(self, connect: Connect) -> tuple[Files, "_Found | None", _Sample]:
         files = await asyncio.to_thread(read_files, self.home)
         try:
-            async with connect() as conn:
+            async with answering(ASK_S), connect() as conn:
                 found = await _ask(conn, self.clock.now())
         except (DatabaseUnavailable, *GONE):
             found = None
