@@ -77,6 +77,7 @@ async def test_a_folder_that_is_removed_takes_nothing_with_it_that_was_not_ackno
     await meters.exactly_once(own_database_url, load.acknowledged)
 
 
+@pytest.mark.soak
 async def test_an_older_copy_of_the_log_does_not_swallow_what_comes(
     hub: Processes, own_database_url: str, broker: Embedded
 ):
@@ -100,6 +101,7 @@ async def test_an_older_copy_of_the_log_does_not_swallow_what_comes(
     await meters.exactly_once(own_database_url, load.acknowledged)
 
 
+@pytest.mark.soak
 async def test_transitions_and_a_checkpoint_that_are_lost_are_said(
     hub: Processes, own_database_url: str, broker: Embedded
 ):
