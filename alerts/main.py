@@ -16,10 +16,10 @@ from alerts.delivery import deliver_next
 from alerts.text import Writer
 from devices.kind import kinds
 from hub.clock import Clock
-from hub.errors import BadSetting, DatabaseUnavailable
+from hub.errors import BadSetting, DatabaseUnavailable, LogReplaced
 from hub.settings import Settings
 from store import outbox, readers
-from store.database import Connection, connect
+from store.database import Absence, Connection, answering, connect
 
 logger = structlog.get_logger("telealert")
 BATCH = 5_000
@@ -34,6 +34,10 @@ class Transitions(Protocol):
     def log_id(self) -> UUID:
         """Which log it is."""
 
+    @property
+    def next_offset(self) -> int:
+        """The offset after the last message."""
+
     def read(self, offset: int, limit: int) -> Sequence[Message]:
         """Up to `limit` messages from an offset on, one per offset; empty at the end."""
 
@@ -42,7 +46,8 @@ class Database:
     """The database as a process that outlives its absences sees it: waits for it, and says so once."""
 
     def __init__(self, url: str, stop: asyncio.Event) -> None:
-        self._url, self._stop, self._away = url, stop, False
+        self._url, self._stop, self._away = url, stop, Absence()
+        self._is_refused = False
 
     async def hold(self, work: Callable[[Connection], Awaitable[None]]) -> None:
         """Run `work` on a connection until it returns, again on a new one after each loss."""
@@ -50,24 +55,20 @@ class Database:
         while not self._stop.is_set():
             try:
                 async with connect(self._url, autocommit=True) as connection:
-                    self._here()
+                    if lasted := self._away.ends():
+                        logger.info("the database is back: tele-alert goes on where it was", after=lasted)
                     wait_s = 0.5
                     await work(connection)
                     return
             except DatabaseUnavailable as error:
-                self._gone(error)
-                await pause(self._stop, wait_s)
-                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
-
-    def _here(self) -> None:
-        if self._away:
-            logger.info("the database is back: tele-alert goes on where it was")
-        self._away = False
-
-    def _gone(self, error: DatabaseUnavailable) -> None:
-        if not self._away:
-            logger.error("tele-alert waits for the database; transitions wait in their log", error=str(error))
-        self._away = True
+                if self._away.begins():
+                    logger.error("tele-alert waits for the database; transitions wait in their log", error=str(error))
+            except LogReplaced as error:  # until somebody has decided
+                if not self._is_refused:
+                    logger.error("no incident opens", why=str(error))
+                self._is_refused = True
+            await pause(self._stop, wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 
 async def run(
@@ -83,7 +84,8 @@ async def run(
     database = Database(database_url, stop)
     try:
         async with asyncio.TaskGroup() as tasks:
-            follow = partial(_follow, transitions=transitions, desk=desk, clock=clock, stop=stop)
+            place = readers.Place(READER, transitions.log_id)
+            follow = partial(_follow, transitions=transitions, place=place, desk=desk, clock=clock, stop=stop)
             tasks.create_task(database.hold(follow), name="follow")
             for outlet in outlets:
                 deliver = partial(_deliver, outlet=outlet, clock=clock, stop=stop)
@@ -106,10 +108,17 @@ def make_desk(settings: Settings, outlets: Sequence[Channel]) -> Desk:
 
 
 async def _follow(
-    connection: Connection, *, transitions: Transitions, desk: Desk, clock: Clock, stop: asyncio.Event
+    connection: Connection,
+    *,
+    transitions: Transitions,
+    place: readers.Place,
+    desk: Desk,
+    clock: Clock,
+    stop: asyncio.Event,
 ) -> None:
     """Apply transitions in order, from the offset that the database knows."""
-    offset = await readers.claim(connection, READER, transitions.log_id)
+    async with answering():
+        offset = await place.claim(connection, lambda: transitions.next_offset)
     no_more = "the settings no longer have this channel"
     await outbox.give_up_orphans(connection, desk.channels, no_more, clock.now())
     while not stop.is_set():
@@ -117,8 +126,12 @@ async def _follow(
         if not messages:
             await pause(stop, IDLE_S)
             continue
-        await apply_batch(connection, desk, clock.now(), log_id=transitions.log_id, offset=offset, messages=messages)
-        offset += len(messages)
+        async with answering():
+            with place.moving(offset + len(messages)):
+                await apply_batch(
+                    connection, desk, clock.now(), log_id=transitions.log_id, offset=offset, messages=messages
+                )
+        offset = place.offset
 
 
 async def _deliver(connection: Connection, *, outlet: Channel, clock: Clock, stop: asyncio.Event) -> None:

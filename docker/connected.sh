@@ -1,9 +1,20 @@
 #!/bin/sh
-# Health of a process of the hub: has its container an open connection to each of these ports? With --page: does the
-# page answer on that port, and reach database and broker? It says nothing of a process that hangs with its
-# connections open; the page tells that of the worker, whose live frames then stop.
+# Health of a process of the hub: has its container an open connection to each of these ports? With --alive NAME before
+# them: does it also give a sign of life (hub/alive.py) within three seconds? With --page: does the page answer on that
+# port, and reach database and broker?
 set -eu
 table="${PROC_NET:-/proc/net}"
+
+if [ "${1:-}" = --alive ]; then
+    sign="${BEFFROI_HOME:-.beffroi}/alive/$2"
+    before=$(od -An -tx8 "$sign")
+    sleep 1
+    if [ "$before" = "$(od -An -tx8 "$sign")" ]; then
+        sleep 2
+        [ "$before" != "$(od -An -tx8 "$sign")" ] || { echo "$2 gives no sign of life: it hangs"; exit 1; }
+    fi
+    shift 2
+fi
 
 if [ "${1:-}" = --page ]; then
     exec python3 -c '

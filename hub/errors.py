@@ -11,6 +11,7 @@ BeffroiError                 exit code 1: its text is shown to the person, never
 │   └── BrokerUnavailable
 └── LogError
     ├── LogReplaced          the log is not the one that its readers know
+    ├── LogMoved             a log's folder was removed or replaced while a process had it open
     └── LogCorrupt           a part of the log fails its checksum
 """
 
@@ -64,6 +65,10 @@ class LogError(BeffroiError):
 
 class LogReplaced(LogError):
     """The log is not the one that its readers know."""
+
+
+class LogMoved(LogError):
+    """A log's folder was removed or replaced while a process had it open."""
 
 
 class LogCorrupt(LogError):

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
 from rich.markup import escape
 
+from hub.alive import Watch, alive_file
 from hub.clock import Clock
 from hub.clock_memory import LEASE_S, ClockMemory
 from hub.errors import BadSetting, BeffroiError
@@ -23,6 +25,7 @@ from hub.settings import Settings
 from store.room import disks
 
 T = TypeVar("T")
+logger = structlog.get_logger("hub")
 
 WRONG_SETTING = 2
 """Exit code of a process that cannot run as it is set: starting it again would not help."""
@@ -44,6 +47,15 @@ class Patience:
     """So many quick deaths in a row, and the hub gives up."""
     first_delay_s: float = 0.5
     longest_delay_s: float = 15.0
+    look_s: float = 1.0
+    """How often to look for its sign of life."""
+    hung_looks: int = 30
+    """In vain so many times in a row, and it is killed."""
+
+    @property
+    def hung_s(self) -> float:
+        """For how long a process that is killed has hung."""
+        return self.look_s * self.hung_looks
 
     def delay_s(self, deaths: int) -> float:
         """The wait before another start, after so many quick deaths in a row: doubled each time."""
@@ -71,6 +83,8 @@ class Part:
 
     name: str
     start: Callable[[], Awaitable[Process]]
+    alive: Path | None = None
+    """Its sign of life, if it gives one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +139,7 @@ class Supervisor:
 
     async def _keep(self, part: Part) -> None:
         deaths = 0
-        end = await _end_of(self.running[part.name])
+        end = await self._end_of(part)
         while True:
             deaths = deaths + 1 if end.lived_s < self.patience.quick_death_s else 1
             if not all(disk.is_usable for disk in disks(self.home, probe=True)):
@@ -135,13 +149,41 @@ class Supervisor:
                 raise kind(f"{part.name} cannot run, so the hub stops: {end.last_words}")
             delay_s = self.patience.delay_s(deaths)
             with suppress(OSError):  # said to a file on a full disk
-                console.print(f"[yellow]{part.name} {end.reason}; starting it again in {delay_s:g} s[/]")
+                logger.warning(f"{part.name} {end.reason}; starting it again", after_s=delay_s)
             await asyncio.sleep(delay_s)
             try:
                 self.running[part.name] = await part.start()
-                end = await _end_of(self.running[part.name])
+                end = await self._end_of(part)
             except (BeffroiError, OSError) as error:
                 end = End(0.0, "did not start", str(error))
+
+    async def _end_of(self, part: Part) -> End:
+        """Wait until a part ends, or hangs and is killed."""
+        process = self.running[part.name]
+        hanging = asyncio.create_task(self._kill_when_it_hangs(process, part.alive))
+        try:
+            code = await process.wait()
+        finally:
+            hanging.cancel()
+            await asyncio.gather(hanging, return_exceptions=True)
+        was_hung = not hanging.cancelled()
+        reason = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return End(
+            lived_s=time.monotonic() - process.started_at_s,
+            reason=f"has hung for {self.patience.hung_s:g} s and was killed" if was_hung else reason,
+            last_words=f"{process.last_words()} (all of it in {process.log})",
+            is_hopeless=code == WRONG_SETTING,
+        )
+
+    async def _kill_when_it_hangs(self, process: Process, alive: Path | None) -> None:
+        """Return once it was killed; a process that gives no sign of life is left alone."""
+        if alive is None:
+            await asyncio.get_running_loop().create_future()
+            return
+        watch = Watch(alive)
+        while watch.look() < self.patience.hung_looks:  # noqa: ASYNC110  # it is another process that is looked at
+            await asyncio.sleep(self.patience.look_s)
+        os.kill(process.pid, signal.SIGKILL)
 
 
 async def run_hub(
@@ -206,13 +248,13 @@ async def _work(
     memory.renew(clock, time.time_ns() // 1000)
     for program in plan.first:
         with step(f"Starting {program.name}"):
-            await supervisor.start(_part(program, folder, keep_open))
+            await supervisor.start(_part(program, settings.home, keep_open))
     for program in plan.once:
         with step(f"Running {program.name}"):
             await _while_all_run(supervisor, _run_once(program, folder, keep_open))
     with step("Starting the hub"):
         for program in plan.kept:
-            await supervisor.start(_part(program, folder, keep_open))
+            await supervisor.start(_part(program, settings.home, keep_open))
         welcome = await _while_all_run(supervisor, plan.ready()) if plan.ready else ""
     console.print(welcome, markup=False)
     await _while_all_run(supervisor, _housekeeping(supervisor, clock, memory))
@@ -242,16 +284,6 @@ async def _housekeeping(supervisor: Supervisor, clock: Clock, memory: ClockMemor
         await asyncio.sleep(LEASE_S)
 
 
-async def _end_of(process: Process) -> End:
-    code = await process.wait()
-    return End(
-        lived_s=time.monotonic() - process.started_at_s,
-        reason=f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}",
-        last_words=f"{process.last_words()} (all of it in {process.log})",
-        is_hopeless=code == WRONG_SETTING,
-    )
-
-
 async def _run_once(program: Program, folder: Path, keep_open: tuple[int, ...]) -> None:
     process = await Process.start(program, folder / f"{program.name}.log", keep_open=keep_open)
     ends = asyncio.create_task(process.wait())
@@ -277,6 +309,8 @@ def _servers(settings: Settings, keep_open: tuple[int, ...]) -> list[Part]:
     return parts
 
 
-def _part(program: Program, folder: Path, keep_open: tuple[int, ...]) -> Part:
-    log = folder / f"{program.name}.log"
-    return Part(program.name, lambda: Process.start(program, log, keep_open=keep_open))
+def _part(program: Program, home: Path, keep_open: tuple[int, ...]) -> Part:
+    log = logs(home) / f"{program.name}.log"
+    return Part(
+        program.name, lambda: Process.start(program, log, keep_open=keep_open), alive_file(home.resolve(), program.name)
+    )

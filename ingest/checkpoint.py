@@ -1,15 +1,18 @@
 """The rules' checkpoint: the boards' state and how far they had read, in one file replaced at once."""
 
 import os
+import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hub.errors import BadFile
 from rules.board import Board
 
 NUMBERS = "device_no"
@@ -56,14 +59,18 @@ def save(path: Path, boards: Mapping[str, Board], *, log_id: UUID, next_offset: 
 
 
 def load(path: Path) -> Checkpoint | None:
-    """The last checkpoint, None when there is none yet."""
+    """The last checkpoint, None when there is none yet; BadFile when it is damaged."""
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as file:
-        arrays = dict(file)
-    state: dict[str, dict[str, NDArray[np.generic]]] = {}
-    for name, array in arrays.items():
-        kind, _, rest = name.partition("/")
-        if rest:
-            state.setdefault(kind, {})[rest] = array
-    return Checkpoint(UUID(str(arrays["log_id"])), int(arrays["next_offset"]), int(arrays["next_transition"]), state)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        state: dict[str, dict[str, NDArray[np.generic]]] = {}
+        for name, array in arrays.items():
+            kind, _, rest = name.partition("/")
+            if rest:
+                state.setdefault(kind, {})[rest] = array
+        log_id = UUID(str(arrays["log_id"]))
+        return Checkpoint(log_id, int(arrays["next_offset"]), int(arrays["next_transition"]), state)
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as why:
+        raise BadFile(f"{path} is damaged: {why}") from why

@@ -38,11 +38,13 @@ class History:
     zone: ZoneInfo
     keep: Keep
     home: Path
+    rest: float = 1.0
+    """How long it rests after a round, as a share of the round. The store asks for more while it catches up."""
     areas_at: float = 0.0
     expire_at: float = 0.0
 
     async def run(self) -> None:
-        """Work until cancelled; half the time at most, so that it never holds the store up."""
+        """Work until cancelled; half the time at most, less while the store catches up, and never holds it up."""
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -50,7 +52,7 @@ class History:
                     while True:
                         began = loop.time()
                         await self._round(connection, began)
-                        await asyncio.sleep(max(PAUSE_S, loop.time() - began))
+                        await asyncio.sleep(max(PAUSE_S, self.rest * (loop.time() - began)))
             except DatabaseUnavailable:
                 await asyncio.sleep(RETRY_S)
             except DatabaseRefused as error:

@@ -9,7 +9,7 @@ import select
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from hub.clock import Clock, pauses
-from hub.errors import BadSetting
+from hub.errors import BadSetting, LogError
 from hub.settings import BrokerAddress, Source
 from ingest.log import Flag, LogReader, LogWriter, Message
 from ingest.redelivery import RECENT, REWIND_US, Received
@@ -73,14 +73,20 @@ class Journal:
         self._lock = threading.Lock()
         self._rolled_s = time.monotonic()
         self._refusal = Refusal("the log cannot be written; nothing is acknowledged", "the log is written again")
+        self.failure: LogError | None = None
+        """Why the process must end: nothing more can be kept in this log."""
 
     def append(self, messages: Sequence[Message]) -> bool:
         """Make messages durable, however long it takes; False when told to stop before they were."""
         waits = pauses()
-        while (why := self._refused(messages)) is not None:
-            self._refusal.began(why)
-            if self._stopping.wait(next(waits)):
-                return False
+        try:
+            while (why := self._refused(messages)) is not None:
+                self._refusal.began(why)
+                if self._stopping.wait(next(waits)):
+                    return False
+        except LogError as error:
+            self._fail(error)
+            return False
         self._refusal.ended()
         return True
 
@@ -97,15 +103,26 @@ class Journal:
         return None
 
     def keep_house(self) -> None:
-        """Every second: begin a new segment every ten minutes, also when nothing comes; keep the disks' reserves."""
+        """Every second, also when nothing comes: the log must be there, and a segment lasts ten minutes at most.
+
+        Keeps the disks' reserves too. Waits while a thread holds the log.
+        """
         keep_reserve(self._log.folder.parent)
         if self._refusal.is_on:
             return
-        with self._lock, suppress(OSError):  # the next append says it
-            self._log.touch()
-            if time.monotonic() - self._rolled_s > ROLL_S:
-                self._log.roll()
-                self._rolled_s = time.monotonic()
+        try:
+            with self._lock, suppress(OSError):  # the next append says it
+                self._log.check()
+                self._log.touch()
+                if time.monotonic() - self._rolled_s > ROLL_S:
+                    self._log.roll()
+                    self._rolled_s = time.monotonic()
+        except LogError as error:
+            self._fail(error)
+
+    def _fail(self, error: LogError) -> None:
+        self.failure = error
+        self._stopping.set()
 
     def received_lately(self) -> dict[str, Received]:
         """By source, what the log's end holds: what is delivered again after a crash is known by it."""
@@ -296,6 +313,8 @@ def open_log(folder: Path, stopping: threading.Event) -> LogWriter | None:
                 return None
         else:
             refusal.ended()
+            if log.surprise:
+                logger.error(log.surprise)
             return log
 
 
@@ -306,11 +325,15 @@ def run(
     stopping: threading.Event,
     *,
     keepalive_s: int = KEEPALIVE_S,
+    beat: Callable[[], None] = lambda: None,
 ) -> None:
-    """Receive from sources, each with its broker's URL, until `stopping` is set; the process's straight line."""
+    """Receive from sources, each with its broker's URL, until `stopping` is set; the process's straight line.
+
+    `beat` is called every second while the log can be written or says why not.
+    """
     journal = Journal(log, stopping)
     received = journal.received_lately()
-    identity = str(log.log_id)[:8]
+    identity = str(log.first_id)[:8]  # the same for another log: the broker's session holds what is unacknowledged
     subscriptions = [
         Subscription(
             source,
@@ -327,9 +350,12 @@ def run(
     for subscription in subscriptions:
         subscription.start()
     while not stopping.wait(1.0):
-        journal.keep_house()
+        journal.keep_house()  # one that never lets the log go is not taken for alive
+        beat()
         if not all(subscription.is_alive() for subscription in subscriptions):
             stopping.set()  # a thread died of what it did not expect: the process starts anew
             raise SystemExit(1)
     for subscription in subscriptions:
         subscription.join()
+    if journal.failure is not None:
+        raise journal.failure

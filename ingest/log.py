@@ -9,12 +9,14 @@ After a write or fdatasync that failed it cuts the segment back to what is durab
 cache may hold what the disk does not, and calls it clean (a second fdatasync of the same pages succeeds and proves
 nothing). A batch that was durable and no longer has its checksum is damage: its messages keep their offsets and are
 read as empty ones, flagged, so that they are counted and quarantined and the log goes on behind them.
+A folder that is removed or replaced is noticed by whoever has it open, and at the next start by its mark (log_mark.py).
 """
 
 import fcntl
 import mmap
 import os
 import struct
+import time
 import uuid
 from collections.abc import Sequence
 from itertools import pairwise
@@ -24,7 +26,8 @@ from typing import Self
 
 import structlog
 
-from hub.errors import AlreadyRunning, LogError
+from hub.errors import AlreadyRunning, LogError, LogMoved
+from ingest.log_mark import Mark
 from ingest.segment import HEADER, Batch, Flag, Message, batches, is_whole, pack, place_of, tag_of, unpack
 
 __all__ = ["Flag", "Head", "LogReader", "LogWriter", "Message", "segments", "trim"]
@@ -33,6 +36,8 @@ logger = structlog.get_logger("log")
 HEAD = struct.Struct("<Q")
 SEGMENT_BYTES = 64 << 20
 READ_BYTES = 4 << 20
+CHECK_S = 1.0
+"""A reader at the end of its log looks so often whether it is still there."""
 DAMAGED_AT_ONCE = 10_000
 """So many messages of a damaged stretch are told in one reading."""
 
@@ -89,23 +94,35 @@ class LogWriter:
         self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.log_id = _identity(folder)
-            self._tag = tag_of(self.log_id)
-            self._head = Head(folder / "head", writable=True)
-            self._recover()
+            self._open()
         except BlockingIOError as error:
             os.close(self._lock)
             raise AlreadyRunning(f"another process writes the log {folder}") from error
         except OSError:
             os.close(self._lock)
             raise
-        self._head.set(self.next_offset)
+
+    def _open(self) -> None:
+        is_new = not (self.folder / "id").exists()
+        self.log_id = _identity(self.folder)
+        self._tag = tag_of(self.log_id)
+        self._head = Head(self.folder / "head", writable=True)
+        self._recover()
+        self._mark = Mark(self.folder)
+        self.surprise = self._mark.surprise(self.log_id, self.next_offset, is_new=is_new)
+        """In a sentence, when the log is not the one that this home has written; for its user to tell."""
+        if self._mark.is_of(self.log_id) and self.surprise:
+            self.log_id = _identity(self.folder, anew=True)  # readers know it by the offsets that would come again
+            self._tag = tag_of(self.log_id)
+        self._publish()
+        self.first_id = self._mark.first_id or self.log_id
+        """Of the first log here; stays when a log is lost."""
 
     def _recover(self) -> None:
         """Open the last segment, cut a torn end, and find the next offset."""
         known = segments(self.folder)
         self.next_offset, path = known[-1] if known else (self._head.get(), self._path(self._head.get()))
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._file, self._segment = os.open(path, os.O_RDWR | os.O_CREAT, 0o600), path
         self._size, self._is_torn = 0, False
         try:
             self._find_end(path.name)
@@ -134,13 +151,28 @@ class LogWriter:
             self.next_offset += missing
             self._begin_segment()
 
+    def _publish(self) -> None:
+        """Tell readers, and the mark, how far the log goes."""
+        self._head.set(self.next_offset)
+        self._mark.set(self.log_id, self.next_offset)
+
     def _path(self, first_offset: int) -> Path:
         return self.folder / f"{first_offset:020d}.log"
+
+    def check(self) -> None:
+        """LogMoved when what is written here is no longer the log in its folder."""
+        try:
+            is_ours = os.path.samestat(os.stat(self._segment), os.fstat(self._file))  # noqa: PTH116
+        except FileNotFoundError:
+            is_ours = False
+        if not is_ours:
+            raise LogMoved(f"the log in {self.folder} was removed or replaced while it was written")
 
     def append(self, messages: Sequence[Message]) -> int:
         """Write messages (their own offsets are ignored) and return the first one's offset.
 
-        OSError when the disk refuses; readers then see the log as it was before, and it can be tried again.
+        OSError when the disk refuses; readers then see the log as it was before, and it can be tried again. LogMoved
+        when the folder is gone: then nothing may be acknowledged.
         """
         if self._is_torn:
             self._cut()
@@ -153,9 +185,10 @@ class LogWriter:
             position += os.pwrite(self._file, batch[position - self._size :], position)
         os.fdatasync(self._file)
         self._is_torn = False
+        self.check()
         first, self.next_offset = self.next_offset, self.next_offset + len(messages)
         self._size += len(batch)
-        self._head.set(self.next_offset)
+        self._publish()
         return first
 
     def roll(self) -> None:
@@ -171,6 +204,7 @@ class LogWriter:
         self._is_torn = False
 
     def _begin_segment(self) -> None:
+        self.check()
         path = self._path(self.next_offset)
         path.unlink(missing_ok=True)  # of an attempt that failed: nothing durable is in it
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -180,7 +214,7 @@ class LogWriter:
             os.close(file)
             raise
         os.close(self._file)
-        self._file, self._size = file, 0
+        self._file, self._segment, self._size = file, path, 0
 
     def touch(self) -> None:
         """Show everybody who looks that the log can be written: `head` is as old as that is long ago."""
@@ -190,6 +224,7 @@ class LogWriter:
         os.close(self._file)
         os.close(self._lock)
         self._head.close()
+        self._mark.close()
 
     def __enter__(self) -> Self:
         return self
@@ -201,13 +236,15 @@ class LogWriter:
 class LogReader:
     """Reads a log in order; any number of readers, in any process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, check_s: float = CHECK_S) -> None:
         if not (folder / "head").exists() or not (folder / "id").exists():
             raise LogError(f"there is no log in {folder} yet; its writer makes it when it starts")
         self.folder = folder
+        self._id_file = (folder / "id").stat()
         self.log_id = _identity(folder)
         self._tag = tag_of(self.log_id)
         self._head = Head(folder / "head", writable=False)
+        self._check_s, self._checked_s = check_s, time.monotonic()
         self._file: int | None = None
         self._segment = Path()
         self._position = 0
@@ -230,7 +267,8 @@ class LogReader:
     def read(self, offset: int, limit: int, *, limit_bytes: int = READ_BYTES) -> list[Message]:
         """Durable messages from `offset` on, empty at the end; stops after the batch that reaches a limit.
 
-        LogError when they were trimmed. Where they are damaged, empty ones with the flag DAMAGED.
+        LogError when they were trimmed, LogMoved when the folder is no longer the one that was opened. Where they are
+        damaged, empty ones with the flag DAMAGED.
         """
         messages: list[Message] = []
         end, size = self.next_offset, 0
@@ -238,7 +276,19 @@ class LogReader:
             batch = self._batch_with(wanted)
             messages += batch[wanted - batch[0].offset :]
             size += sum(len(m.payload) for m in batch)
+        if not messages and time.monotonic() >= self._checked_s + self._check_s:
+            self._check()
         return messages
+
+    def _check(self) -> None:
+        """Is this log still the one in its folder? Without looking, a reader of a removed one would wait for ever."""
+        self._checked_s = time.monotonic()
+        try:
+            is_ours = os.path.samestat((self.folder / "id").stat(), self._id_file)
+        except FileNotFoundError:
+            is_ours = False
+        if not is_ours:
+            raise LogMoved(f"the log in {self.folder} was removed or replaced while it was read")
 
     def _batch_with(self, offset: int) -> list[Message]:
         """The whole batch that holds `offset`, or what stands for it; moves to the batch after it."""
@@ -312,10 +362,10 @@ class LogReader:
         self._head.close()
 
 
-def _identity(folder: Path) -> uuid.UUID:
+def _identity(folder: Path, *, anew: bool = False) -> uuid.UUID:
     """The log's own id, made when the log is."""
     path = folder / "id"
-    if not path.exists():
+    if anew or not path.exists():
         made = folder / "id.new"
         made.write_text(str(uuid.uuid4()), encoding="ascii")
         with made.open("rb") as file:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
 from msgspec.structs import replace
 
 from devices.transition import Transition
@@ -13,6 +14,7 @@ from ingest.live import Live
 from ingest.log import LogWriter, Message
 from ingest.refusal import Refusal
 
+logger = structlog.get_logger("worker")
 RETRY_S = 1.0
 
 
@@ -67,4 +69,6 @@ async def open_transitions(folder: Path) -> LogWriter:
             await asyncio.sleep(RETRY_S)
         else:
             refusal.ended()
+            if transitions.surprise:
+                logger.error(transitions.surprise)
             return transitions

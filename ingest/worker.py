@@ -21,7 +21,7 @@ from devices.readings import Decoded, Key
 from devices.registry import Registry
 from devices.transition import Transition
 from hub.clock import Clock
-from hub.errors import DatabaseUnavailable
+from hub.errors import BadFile, DatabaseUnavailable, LogReplaced
 from ingest import checkpoint
 from ingest.again import messages_again
 from ingest.codecs.codec import Codec
@@ -35,8 +35,8 @@ from rules.board import NEVER, Board, blank_boards
 from rules.evaluate import apply, mark, tick
 from store import indicators
 from store import registry as store_registry
-from store.database import connect
-from store.readers import claim, offsets
+from store.database import Absence, answering, connect
+from store.readers import Place, offsets
 from store.release import Held, release_batch
 from store.room import disk_of
 from store.write import Writer
@@ -45,8 +45,12 @@ logger = structlog.get_logger("worker")
 
 STORE, TELEALERT = "store", "telealert"
 BATCH_MESSAGES = 10_000
-SHARED_MESSAGES = 40_000
-"""So many decoded messages wait for the store at most; behind that it decodes them itself."""
+BEHIND_MESSAGES = 5_000
+"""What the store decodes at once when it is behind: the rules and the live map wait for no more than that."""
+HISTORY_REST = 9.0
+"""While the store is behind by more, history works a tenth of the time: what it makes would soon be made again."""
+SHARED_STRETCHES, SHARED_READINGS = 16, 40_000
+"""So much that is decoded waits for the store at most; behind that it decodes it itself."""
 IDLE_S = 0.1
 TICK_S = 1.0
 CHECKPOINT_S = 30.0
@@ -58,6 +62,8 @@ DEAF_S = 5.0
 RETRY_S = 1.0
 UNSAVED = "the rules' checkpoint cannot be written; the log is kept meanwhile", "the rules' checkpoint is written again"
 CROWDED = "the store waits; readings wait in the log", "the store goes on"
+IDLE_IN_WRITE_S = 15
+"""A store that says nothing for so long amid a write was stopped; another may take its place."""
 
 
 @dataclass(slots=True)
@@ -89,21 +95,18 @@ class Shared:
     """Decoded stretches that the rules have seen and the store has not."""
 
     by_offset: dict[int, Decoded] = field(default_factory=dict)
-    messages: int = 0
+    readings: int = 0
 
     def put(self, decoded: Decoded) -> None:
-        if self.messages < SHARED_MESSAGES:
+        if len(self.by_offset) < SHARED_STRETCHES and self.readings < SHARED_READINGS:
             self.by_offset[decoded.first_offset] = decoded
-            self.messages += len(decoded)
+            self.readings += decoded.counts["readings"]
 
     def take(self, offset: int) -> Decoded | None:
         """The stretch that begins at `offset`, if it waits here; what lies before is forgotten."""
-        for first in [first for first in self.by_offset if first < offset]:
-            self.messages -= len(self.by_offset.pop(first))
-        decoded = self.by_offset.pop(offset, None)
-        if decoded is not None:
-            self.messages -= len(decoded)
-        return decoded
+        taken = [self.by_offset.pop(first) for first in list(self.by_offset) if first <= offset]
+        self.readings -= sum(decoded.counts["readings"] for decoded in taken)
+        return taken[-1] if taken and taken[-1].first_offset == offset else None
 
 
 @dataclass(slots=True)
@@ -131,8 +134,8 @@ class Worker:
     """Are the rules at the head of the log and is the broker there? Silence is counted from then."""
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Work until told to stop; whatever line fails stops the worker."""
-        self.restore()
+        """Work until told to stop; whatever line fails stops the worker, as if it were killed."""
+        await self.restore()
         lines = (
             self.rules_line(),
             self.store_line(),
@@ -150,7 +153,7 @@ class Worker:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self.save()
+        self.save()
 
     # Rules
 
@@ -222,31 +225,50 @@ class Worker:
         self.unsaved.ended()
         self.checkpointed_offset = self.rules_offset
 
-    def restore(self) -> None:
+    async def restore(self) -> None:
         """Go on where the rules were: checkpoint, then the log up to where transitions were told, silently."""
-        saved = checkpoint.load(self.home / "rules.npz")
         self.rules_offset = self.log.first_offset
-        next_transition = 0
-        if saved is not None:
+        next_transition, is_same_log = 0, True
+        if (saved := self._checkpoint()) is not None:
             for board in self.city.boards.values():
                 saved.restore(board)
                 board.watched_us[:] = NEVER  # what was said while the hub was away is still in the log
-            next_transition = saved.next_transition
-            if saved.log_id == self.log.log_id:
-                self.rules_offset = saved.next_offset
+            if saved.next_transition <= self.voice.transitions.next_offset:
+                next_transition = saved.next_transition
+            is_same_log = self._is_of_this_log(saved)
+            self.rules_offset = saved.next_offset if is_same_log else self.rules_offset
         before = {
             name: {code: life.copy() for code, life in board.lives.items()} for name, board in self.city.boards.items()
         }
         told = self._told_since(next_transition)
-        read_to = max((t.read_to for t in told), default=0)
+        read_to = max((t.read_to for t in told), default=0) if is_same_log else 0
         while self.rules_offset < read_to:
             messages = self.log.read(self.rules_offset, BATCH_MESSAGES)[: read_to - self.rules_offset]
             self.evaluate(self.decode(messages), timed=False)
             self.rules_offset += len(messages)
+            await asyncio.sleep(0)  # it may take long, and is not to be taken for hung
         for name, board in self.city.boards.items():
             mark(board, before[name], [t for t in told if t.kind == name])
         self.checkpointed_offset = self.rules_offset
         logger.info("the rules go on", offset=self.rules_offset, told_since_checkpoint=len(told))
+
+    def _checkpoint(self) -> checkpoint.Checkpoint | None:
+        """The last checkpoint; one that cannot be read is set aside, and the rules begin anew."""
+        path = self.home / "rules.npz"
+        try:
+            return checkpoint.load(path)
+        except BadFile as error:
+            path.replace(path.with_suffix(".damaged"))
+            logger.error("the rules begin with what the log still holds; what is on may be told again", why=str(error))
+            return None
+
+    def _is_of_this_log(self, saved: checkpoint.Checkpoint) -> bool:
+        """Can the rules go on where a checkpoint says? Else they read all that the log holds, and say so."""
+        if saved.log_id == self.log.log_id and self.log.first_offset <= saved.next_offset <= self.log.next_offset:
+            return True
+        why = "it is of another log" if saved.log_id != self.log.log_id else f"the log lacks {saved.next_offset}"
+        logger.error("the rules cannot go on from their checkpoint and read all that the log holds", why=why)
+        return False
 
     def _told_since(self, next_transition: int) -> list[Transition]:
         reader = LogReader(self.voice.transitions.folder)
@@ -262,33 +284,45 @@ class Worker:
 
     async def store_line(self) -> None:
         """From the log into the database; waits and goes on when the database is away."""
-        away = False
+        away, is_refused = Absence(), False
+        place = Place(STORE, self.log.log_id)
         while True:
             try:
-                async with connect(self.database_url) as connection:
-                    self.store_offset = await claim(connection, STORE, self.log.log_id)
-                    await connection.commit()
+                async with connect(self.database_url, idle_s=IDLE_IN_WRITE_S) as connection:
+                    async with answering():
+                        self.store_offset = await place.claim(connection, lambda: self.log.next_offset)
+                    is_refused = False
                     logger.info("the store goes on", offset=self.store_offset)
-                    away = False
-                    await self._store(Writer(connection, STORE, self.log.log_id))
+                    await self._store(Writer(connection, STORE, self.log.log_id), place, away)
             except DatabaseUnavailable as error:
-                if not away:
+                if away.begins():
                     logger.warning("the database is away; readings wait in the log", why=str(error))
-                away = True
+                await asyncio.sleep(RETRY_S)
+            except LogReplaced as error:  # until somebody has decided; the rules go on meanwhile
+                if not is_refused:
+                    logger.error("nothing is stored", why=str(error))
+                is_refused = True
                 await asyncio.sleep(RETRY_S)
 
-    async def _store(self, writer: Writer) -> None:
+    async def _store(self, writer: Writer, place: Place, away: Absence) -> None:
         while True:
             if not self._has_room():
                 await asyncio.sleep(RETRY_S)
                 continue
             decoded = self.shared.take(self.store_offset) or self._behind()
             if decoded is not None:
-                met = await writer.write(decoded, self.city.numbers, self.clock.now())
+                async with answering():
+                    with place.moving(decoded.next_offset):
+                        met = await writer.write(decoded, self.city.numbers, self.clock.now())
                 self.city.numbers.update(met)
-                self.store_offset = decoded.next_offset
+                self.store_offset = place.offset
+                is_behind = self.log.next_offset - self.store_offset > BEHIND_MESSAGES
+                self.history.rest = HISTORY_REST if is_behind else 1.0
             elif not await self.release(writer):
                 await asyncio.sleep(IDLE_S / 2)
+            if lasted := away.ends():
+                waiting = self.log.next_offset - self.store_offset
+                logger.info("the database is back", after=lasted, messages_waiting=waiting)
 
     def _has_room(self) -> bool:
         """May readings be written, or is what is left of the database's disk for others?"""
@@ -303,7 +337,7 @@ class Worker:
         """What the store has to decode itself, None when it is where the rules are."""
         if self.store_offset >= self.rules_offset:
             return None
-        messages = self.log.read(self.store_offset, BATCH_MESSAGES)
+        messages = self.log.read(self.store_offset, BEHIND_MESSAGES)
         return self.decode(messages) if messages else None
 
     async def release(self, writer: Writer) -> bool:

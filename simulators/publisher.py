@@ -165,12 +165,15 @@ class Connection:
 
     async def _receive(self) -> list[packets.Packet]:
         """Some packets; a broker that says nothing is asked for a sign of life, and left when it gives none."""
+        # Not asyncio.wait_for: on Python 3.11 that forgets to be cancelled when something comes at the same moment.
         try:
-            data = await asyncio.wait_for(self._reader.read(READ_BYTES), SILENCE_S)
+            async with asyncio.timeout(SILENCE_S):
+                data = await self._reader.read(READ_BYTES)
         except TimeoutError:
             self._writer.write(packets.PING)
             try:
-                data = await asyncio.wait_for(self._reader.read(READ_BYTES), SILENCE_S)
+                async with asyncio.timeout(SILENCE_S):
+                    data = await self._reader.read(READ_BYTES)
             except TimeoutError:
                 raise ConnectionError(f"it has not said a word for {2 * SILENCE_S:g} s") from None
         if not data:

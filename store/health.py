@@ -22,7 +22,7 @@ from hub.errors import DatabaseUnavailable
 from store import audit, quarantine
 from store.accounts import BECAME, unaccounted
 from store.audit import LastAudit
-from store.database import GONE, Connection
+from store.database import GONE, Connection, answering
 from store.health_files import LOG_OF, Files, read_files
 from store.quarantine import ReasonCount
 from store.room import Disk
@@ -49,6 +49,8 @@ ROLLUPS_S = 900.0
 """Figures by the quarter of an hour that lag by more than one."""
 OVERDUE = timedelta(minutes=5)
 
+ASK_S = 10.0
+"""A database that takes longer to tell its figures does not answer."""
 FRESH_S = 2.0
 """Whoever asks again so soon is told the same."""
 SAMPLE_S, OLD_SAMPLE_S = 1.0, 60.0
@@ -187,7 +189,7 @@ class Pulse:
     async def _look(self, connect: Connect) -> tuple[Files, "_Found | None", _Sample]:
         files = await asyncio.to_thread(read_files, self.home)
         try:
-            async with connect() as conn:
+            async with answering(ASK_S), connect() as conn:
                 found = await _ask(conn, self.clock.now())
         except (DatabaseUnavailable, *GONE):
             found = None

@@ -77,16 +77,9 @@ async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Emb
         yield running
 
 
-@pytest.fixture(scope="module")
-async def database_url(servers: Embedded) -> AsyncIterator[str]:
-    """A fresh, migrated database for the tests of one file."""
-    async with fresh_database(servers) as url:
-        yield url
-
-
 @asynccontextmanager
 async def fresh_database(servers: Embedded) -> AsyncIterator[str]:
-    """A migrated database for the block: a hub with a log of its own needs one of its own."""
+    """A migrated database with nothing in it."""
     name = f"test_{secrets.token_hex(6)}"
     async with await psycopg.AsyncConnection.connect(servers.database_url, autocommit=True) as connection:
         await connection.execute(f"CREATE DATABASE {name}".encode())
@@ -95,6 +88,20 @@ async def fresh_database(servers: Embedded) -> AsyncIterator[str]:
         yield url
         await _without_strangers(connection, name)
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture(scope="module")
+async def database_url(servers: Embedded) -> AsyncIterator[str]:
+    """A fresh database for the tests of one file."""
+    async with fresh_database(servers) as url:
+        yield url
+
+
+@pytest.fixture
+async def own_database_url(servers: Embedded) -> AsyncIterator[str]:
+    """A fresh database for one test, whose accounts begin with it."""
+    async with fresh_database(servers) as url:
+        yield url
 
 
 async def _without_strangers(connection: psycopg.AsyncConnection[tuple[object, ...]], database: str) -> None:

@@ -58,16 +58,21 @@ class Load:
     made: int = 0
     losses: int = 0
     """Connections that were lost."""
+    is_ending: bool = False
+
+    def end(self) -> None:
+        """Make no more, before the time."""
+        self.is_ending = True
 
     async def run(self, seconds: float) -> None:
         """Publish for so long, then return once everything is acknowledged."""
         loop = asyncio.get_running_loop()
         began, first = loop.time(), self.made
         wanted = first + int(seconds * self.per_s)
-        while self.made < wanted or len(self.outbox):
+        while (self.made < wanted and not self.is_ending) or len(self.outbox):
             try:
                 async with connected(self.url) as connection:
-                    while self.made < wanted:
+                    while self.made < wanted and not self.is_ending:
                         due = min(wanted, first + int((loop.time() - began) * self.per_s))
                         self.outbox.put(map(self.make, range(self.made, due)))
                         self.made = max(self.made, due)

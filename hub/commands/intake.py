@@ -3,6 +3,7 @@
 import signal
 import threading
 
+from hub.alive import Heartbeat
 from hub.secrets import Secrets, mqtt_url
 from hub.settings import Settings
 from ingest import intake
@@ -19,4 +20,4 @@ def run(settings: Settings) -> None:
     log = intake.open_log(settings.home / "log", stopping)
     if log is not None:
         with log:
-            intake.run(log, sources, settings.the_clock, stopping)
+            intake.run(log, sources, settings.the_clock, stopping, beat=Heartbeat(settings.home, "intake").beat)

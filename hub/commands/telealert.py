@@ -3,6 +3,7 @@
 import asyncio
 
 from alerts.main import run as run_telealert
+from hub.alive import Heartbeat
 from hub.commands.stopping import run_until_signal
 from hub.secrets import Secrets, database_url
 from hub.settings import Settings
@@ -21,4 +22,4 @@ def run(settings: Settings) -> None:
             stop=stopping,
         )
 
-    run_until_signal(work)
+    run_until_signal(work, Heartbeat(settings.home, "telealert"))

@@ -4,6 +4,7 @@ import asyncio
 import gc
 from zoneinfo import ZoneInfo
 
+from hub.alive import Heartbeat
 from hub.commands.stopping import run_until_signal
 from hub.secrets import Secrets, database_url, mqtt_url
 from hub.settings import BrokerAddress, Settings
@@ -36,4 +37,4 @@ def run(settings: Settings) -> None:
             )
             await worker.run(stopping)
 
-    run_until_signal(work)
+    run_until_signal(work, Heartbeat(settings.home, "worker"))

@@ -1,16 +1,13 @@
 -- How far the readers of the logs have come.
 
+-- name: make
+INSERT INTO reader (name, log_id, next_offset, moved_at)
+VALUES (%(name)s, %(log_id)s, 0, now())
+ON CONFLICT (name) DO NOTHING;
+
 -- name: claim
-WITH made AS (
-    INSERT INTO reader (name, log_id, next_offset, moved_at)
-    VALUES (%(name)s, %(log_id)s, 0, now())
-    ON CONFLICT (name) DO NOTHING
-    RETURNING log_id, next_offset
-)
-SELECT log_id, next_offset FROM made
-UNION ALL
-SELECT log_id, next_offset FROM reader WHERE name = %(name)s
-LIMIT 1;
+-- Locked, so that a write of a session that was lost has ended, one way or the other, before its reader goes on.
+SELECT log_id, next_offset FROM reader WHERE name = %(name)s FOR UPDATE;
 
 -- name: adopt
 UPDATE reader

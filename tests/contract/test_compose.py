@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from dashboard.grafana.boards import boards
 from dashboard.grafana.datasource import Database, datasource
 from dashboard.grafana.panels import DATASOURCE_TYPE, DATASOURCE_UID
 from dashboard.grafana.push import FOLDER_TITLE, FOLDER_UID
+from hub.alive import Heartbeat
 from hub.runtime.mosquitto import Mosquitto
 from hub.secrets import Secrets, mqtt_url
 from hub.settings import Settings
@@ -316,8 +318,8 @@ def test_secrets_cannot_be_committed(file):
     assert run.returncode == 0, f".gitignore has no line /{file}"
 
 
-def connected(*arguments, table=None):
-    env = {**os.environ, **({"PROC_NET": str(table)} if table else {})}
+def connected(*arguments, table=None, home=None):
+    env = {**os.environ, **({"PROC_NET": str(table)} if table else {}), **({"BEFFROI_HOME": str(home)} if home else {})}
     return subprocess.run(
         ["sh", "docker/connected.sh", *arguments], cwd=ROOT, env=env, capture_output=True, text=True, check=False
     )
@@ -332,6 +334,23 @@ def test_the_health_check_sees_an_open_connection_and_not_one_that_waits():
             assert connected(str(port), str(free_port())).returncode == 1
 
 
+def test_the_health_check_sees_a_process_that_hangs(tmp_path):
+    heartbeat, done = Heartbeat(tmp_path, "worker"), threading.Event()
+    heartbeat.beat()
+    assert connected("--alive", "worker", home=tmp_path).stdout == "worker gives no sign of life: it hangs\n"
+
+    def beat():
+        while not done.wait(0.5):
+            heartbeat.beat()
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    assert connected("--alive", "worker", home=tmp_path).returncode == 0
+    done.set()
+    thread.join()
+    assert connected("--alive", "intake", home=tmp_path).returncode  # never was there
+
+
 def test_the_health_checks_ask_for_ports_that_a_process_connects_to():
     wanted = {
         "intake": ["1883"],
@@ -341,7 +360,8 @@ def test_the_health_checks_ask_for_ports_that_a_process_connects_to():
         "simulate": ["1883"],
     }
     for name, ports in wanted.items():
-        assert SERVICES[name]["healthcheck"]["test"] == ["CMD", "connected", *ports]
+        alive = [] if name == "simulate" else ["--alive", name]
+        assert SERVICES[name]["healthcheck"]["test"] == ["CMD", "connected", *alive, *ports]
     assert SERVICES["serve"]["healthcheck"]["test"] == ["CMD", "connected", "--page", "8080"]
     assert "docker/connected.sh /usr/local/bin/connected" in DOCKERFILE
 

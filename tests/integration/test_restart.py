@@ -1,11 +1,9 @@
 """The rules' memory over restarts: what fires, what is on hold and what was told survive any end of the worker."""
 
 import asyncio
-import json
-import random
 import signal
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,13 +11,12 @@ import pytest
 from devices.transition import Transition
 from hub.runtime.servers import Embedded
 from ingest.log import LogReader
+from simulators.packets import Publish
 from tests.database import accounts_balance, everything_is_read, fetch
+from tests.lamps import BEGAN, CROWD, DARK_W, LIT_W, batch, crowd, device_file, incidents, night
 from tests.processes import Processes, Publisher, eventually
 
-BEGAN = datetime.now(UTC) - timedelta(hours=4)
-LIT_W, DARK_W = 58.0, 0.3
 LONE = ("fires-on", "on-hold", "on-hold-stopped", "behind-a-stopped-worker")
-CROWD, STEPS, STEP_MIN = 25, 12, 6
 KILLED_AFTER = (3, 6, 9)
 
 
@@ -32,14 +29,14 @@ class City:
 
     async def tell(self, *readings: tuple[str, float, float]) -> None:
         """Lamps, minutes and watts; returns once the rules and the store have read them."""
+        await self.send(batch(*readings))
+
+    async def send(self, message: Publish) -> None:
+        """A message; returns once the rules and the store have read it."""
         publisher = Publisher(self._broker.simulator_url)
-        told = [
-            {"id": lamp, "ts": (BEGAN + timedelta(minutes=minute)).isoformat(), "dim_pct": 100, "power_w": power_w}
-            for lamp, minute, power_w in readings
-        ]
         log = LogReader(self.hub.home / "log")
         wanted = log.next_offset + 1
-        publisher.publish("city/dijon/street_lighting/gateway/batch", json.dumps(told))
+        publisher.publish(message.topic, message.payload)
         await asyncio.to_thread(publisher.close)
         await eventually(lambda: asyncio.sleep(0, log.next_offset), lambda n: n == wanted)
         await eventually(lambda: everything_is_read(self.database_url, log.log_id, wanted), bool)
@@ -56,19 +53,6 @@ class City:
             (t.action, t.code, round((t.ts_us / 1e6 - BEGAN.timestamp()) / 60, 3))
             for t in transitions
             if t.device_no == device["device_no"]
-        ]
-
-    async def incidents(self, prefix: str) -> list[tuple[object, ...]]:
-        """Lamp (without the prefix), code, state, quiet, beginning and end of every incident."""
-        rows = await fetch(
-            self.database_url,
-            "SELECT d.id, i.* FROM incident i JOIN device d ON d.device_no = i.cause_no WHERE d.id LIKE %s"
-            " ORDER BY d.id, i.opened_at, i.code",
-            f"{prefix}%",
-        )
-        return [
-            (str(r["id"]).removeprefix(prefix), r["code"], r["state"], r["quiet"], r["opened_at"], r["cleared_at"])
-            for r in rows
         ]
 
     def kill_worker(self) -> None:
@@ -90,11 +74,9 @@ class City:
 @pytest.fixture(scope="module")
 async def city(tmp_path_factory: pytest.TempPathFactory, database_url: str, broker: Embedded) -> AsyncIterator[City]:
     home = tmp_path_factory.mktemp("restart")
-    crowd = [f"{prefix}{number:02}" for prefix in ("calm-", "killed-") for number in range(CROWD)]
-    rows = [f"dijon,street_lighting,{lamp},lamp,60" for lamp in (*LONE, *crowd)]
-    (home / "lamps.csv").write_text("\n".join(["commune,kind,id,type,rated_power_w", *rows]))
+    file = device_file(home / "lamps.csv", [*LONE, *crowd("calm-"), *crowd("killed-")])
     with Processes(home, database_url, broker.mqtt_url) as hub:
-        imported = await hub.command("devices", "import", str(home / "lamps.csv"))
+        imported = await hub.command("devices", "import", str(file))
         assert imported.returncode == 0, imported.stderr
         hub.start("intake", "worker", "telealert")
         await hub.hears()
@@ -114,7 +96,7 @@ async def test_what_fires_is_told_once_and_clears_after_a_kill(city: City):
     await eventually(lambda: city.told(lamp), lambda told: told[1:] == [("clear", "lamp_out", 40)])
     ended = [("lamp_out", "closed", BEGAN + timedelta(minutes=11), BEGAN + timedelta(minutes=40))]
     await eventually(
-        lambda: city.incidents(lamp),
+        lambda: incidents(city.database_url, lamp),
         lambda found: [(code, state, *span) for _, code, state, _, *span in found] == ended,
     )
 
@@ -158,16 +140,13 @@ async def test_a_second_worker_is_refused_while_a_stopped_one_lives(city: City):
 
 
 async def test_three_kills_leave_the_incidents_that_none_would(city: City):
-    chance = random.Random(2)
-    night = [[chance.choice((LIT_W, DARK_W, DARK_W)) for _ in range(CROWD)] for _ in range(STEPS)]
     for prefix in ("calm-", "killed-"):
-        for step, powers in enumerate(night):
-            lamps = [f"{prefix}{number:02}" for number in range(CROWD)]
-            await city.tell(*((lamp, step * STEP_MIN, power) for lamp, power in zip(lamps, powers, strict=True)))
+        for step, message in enumerate(night(prefix)):
+            await city.send(message)
             if prefix == "killed-" and step in KILLED_AFTER:
                 city.kill_worker()
     await city.alerts_are_read()
-    calm, killed = await city.incidents("calm-"), await city.incidents("killed-")
+    calm, killed = [await incidents(city.database_url, prefix) for prefix in ("calm-", "killed-")]
     assert len(calm) > CROWD / 2 and {state for _, _, state, *_ in calm} == {"new", "closed"}
     assert killed == calm
 

@@ -22,7 +22,7 @@ from hub.settings import Settings
 from hub.supervisor import Patience, Plan, run_hub
 
 LIMIT_S = 10.0
-HASTY = Patience(quick_death_s=5, quick_deaths=3, first_delay_s=0.05, longest_delay_s=0.2)
+HASTY = Patience(quick_death_s=5, quick_deaths=3, first_delay_s=0.05, longest_delay_s=0.2, look_s=0.05, hung_looks=20)
 
 SLEEPER = """
 import os, signal, sys, time
@@ -37,6 +37,26 @@ with open(f"{sys.argv[1]}.starts", "a") as file:
     file.write("x")
 while True:
     time.sleep(60)
+"""
+BEATING = """
+import asyncio, os, sys
+from pathlib import Path
+from hub.alive import Heartbeat
+home, name, turns = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+(home / f"{name}.pid").write_text(str(os.getpid()))
+with open(home / f"{name}.starts", "a") as file:
+    file.write("x")
+async def work():
+    beating = Heartbeat(home, name)
+    while turns > 0:
+        beating.beat()
+        await asyncio.sleep(0.02)
+    beating.beat()
+    await asyncio.sleep(0.2)
+    beating.beat()
+    while True:
+        pass
+asyncio.run(work())
 """
 STUBBORN = """
 import signal, time
@@ -107,6 +127,51 @@ async def test_what_dies_is_started_again(settings: Settings, tmp_path: Path) ->
     ask_to_stop()
     await hub
     assert starts(tmp_path, "intake") == 1
+
+
+def beating(home: Path, name: str, *, then_spins: bool = False) -> Program:
+    """A process that gives a sign of life, for ever or until it turns in circles."""
+    return Program(name, (sys.executable, "-c", BEATING, home, name, "0" if then_spins else "1"), grace_s=0.5)
+
+
+async def test_what_hangs_is_killed_and_started_again(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub = asyncio.create_task(run(settings, beating(tmp_path, "worker"), sleeper(tmp_path, "intake")))
+    await until(lambda: starts(tmp_path, "worker") == 1 and starts(tmp_path, "intake") == 1)
+    await asyncio.sleep(HASTY.hung_s)
+    first = int((tmp_path / "worker.pid").read_text())
+    os.kill(first, signal.SIGSTOP)
+    await until(lambda: starts(tmp_path, "worker") == 2)
+    with pytest.raises(ProcessLookupError):  # never two of one
+        os.kill(first, 0)
+    ask_to_stop()
+    await hub
+    assert starts(tmp_path, "intake") == 1  # gives no sign of life and is not judged
+    assert "worker has hung for 1 s and was killed; starting it again" in capsys.readouterr().out
+
+
+async def test_what_turns_in_circles_is_killed_too(settings: Settings, tmp_path: Path) -> None:
+    hub = asyncio.create_task(run(settings, beating(tmp_path, "worker", then_spins=True)))
+    await until(lambda: starts(tmp_path, "worker") >= 2)
+    ask_to_stop()
+    await hub
+
+
+async def test_nobody_is_blamed_for_the_time_in_which_the_supervisor_did_not_look(
+    settings: Settings, tmp_path: Path
+) -> None:
+    hub = asyncio.create_task(run(settings, beating(tmp_path, "worker")))
+    await until(lambda: starts(tmp_path, "worker") == 1)
+    worker = int((tmp_path / "worker.pid").read_text())
+    await asyncio.sleep(0.2)
+    os.kill(worker, signal.SIGSTOP)
+    time.sleep(2 * HASTY.hung_s)  # noqa: ASYNC251  # this process sleeps as a whole: so do laptops
+    os.kill(worker, signal.SIGCONT)
+    await asyncio.sleep(2 * HASTY.hung_s)
+    ask_to_stop()
+    await hub
+    assert starts(tmp_path, "worker") == 1
 
 
 async def test_gives_up_what_dies_again_and_again(settings: Settings, tmp_path: Path) -> None:

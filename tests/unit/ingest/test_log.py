@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from pathlib import Path
 from random import Random
 
@@ -10,7 +11,7 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.errors import AlreadyRunning, LogError
+from hub.errors import AlreadyRunning, LogError, LogMoved
 from ingest.log import Flag, LogReader, LogWriter, Message, segments, trim
 from ingest.segment import pack, tag_of
 
@@ -253,3 +254,85 @@ def test_one_writer_at_a_time(tmp_path):
 def test_a_log_that_is_not_there_is_said(tmp_path):
     with pytest.raises(LogError, match="no log"):
         LogReader(tmp_path / "nowhere")
+
+
+def test_what_was_written_is_no_surprise_at_the_next_start(tmp_path):
+    for start in range(3):
+        with LogWriter(tmp_path / "log") as log:
+            assert not log.surprise
+            log.append([message(start)])
+
+
+@pytest.mark.parametrize("how", ["removed", "moved", "replaced by a copy"])
+def test_a_folder_that_goes_while_it_is_written_takes_no_message_with_it(tmp_path, how):
+    with LogWriter(tmp_path / "log") as log:
+        log.append([message(0)])
+        if how == "removed":
+            shutil.rmtree(tmp_path / "log")
+        else:
+            (tmp_path / "log").rename(tmp_path / "aside")
+        if how == "replaced by a copy":
+            shutil.copytree(tmp_path / "aside", tmp_path / "log")
+        for attempt in (lambda: log.append([message(1)]), log.roll, log.check):
+            with pytest.raises(LogMoved, match="removed or replaced while it was written"):
+                attempt()
+        assert log.next_offset == 1
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced by a copy"])
+def test_a_reader_notices_that_its_log_has_gone(tmp_path, how):
+    with LogWriter(tmp_path / "log") as log:
+        log.append([message(0)])
+        reader = LogReader(tmp_path / "log", check_s=0)
+        assert len(reader.read(0, 10)) == 1 and reader.read(1, 10) == []
+        (tmp_path / "log").rename(tmp_path / "aside")
+        if how == "replaced by a copy":
+            shutil.copytree(tmp_path / "aside", tmp_path / "log")
+        with pytest.raises(LogMoved, match="removed or replaced while it was read"):
+            reader.read(1, 10)
+        reader.close()
+
+
+def test_a_lost_log_begins_anew_and_says_so(tmp_path):
+    with LogWriter(tmp_path / "log") as log:
+        log.append([message(0)])
+        lost = log.log_id
+    shutil.rmtree(tmp_path / "log")
+    with LogWriter(tmp_path / "log") as log:
+        assert (
+            log.surprise == f"the log in {tmp_path / 'log'} is lost: log {lost}, which had 1 messages. A new one begins"
+        )
+        assert log.log_id != lost
+    with LogWriter(tmp_path / "log") as log:
+        assert not log.surprise
+
+
+def test_another_log_is_told_from_the_one_that_was_written(tmp_path):
+    for name in ("log", "other"):
+        with LogWriter(tmp_path / name) as log:
+            log.append([message(0)])
+    other = log.log_id
+    shutil.rmtree(tmp_path / "log")
+    (tmp_path / "other").rename(tmp_path / "log")
+    with LogWriter(tmp_path / "log") as log:
+        assert "was replaced" in log.surprise and log.log_id == other and log.next_offset == 1
+
+
+@pytest.mark.parametrize("how", ["older copy", "end cut off"])
+def test_offsets_that_were_given_out_are_never_given_out_again_under_the_same_id(tmp_path, how):
+    with LogWriter(tmp_path / "log") as log:
+        log.append([message(0)])
+        shutil.copytree(tmp_path / "log", tmp_path / "copy")
+        log.append([message(1)])
+        before = log.log_id
+    if how == "older copy":
+        shutil.rmtree(tmp_path / "log")
+        (tmp_path / "copy").rename(tmp_path / "log")
+    else:
+        ((_, segment),) = segments(tmp_path / "log")
+        os.truncate(segment, segment.stat().st_size - 3)
+    with LogWriter(tmp_path / "log") as log:
+        assert "ends at 1, but 2 messages were written to it" in log.surprise
+        assert log.log_id != before
+        log.append([message(2)])
+    assert [m.topic for m in everything(tmp_path / "log")] == [message(0).topic, message(2).topic]
