@@ -1,6 +1,7 @@
 """Decoding: messages of the log become columns per kind, events, announcements and rejects. Pure."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.kind import Column, Field, Formula, Kind, Mask, kinds
-from devices.readings import UNKNOWN, Announced, Decoded, Happened, Key, Readings, Refuse, Rejected
+from devices.readings import UNKNOWN, Announced, Decoded, Excess, Happened, Key, Readings, Refuse, Rejected
 from hub.clock import SECOND_US
 from ingest.codecs.codec import WHOLE, Codec, Heard, Reject
 from ingest.log import Flag, Message
@@ -19,6 +20,7 @@ EARLIEST_US = 946_684_800 * SECOND_US
 """2000-01-01: a device clock before it is unset."""
 AHEAD_US = 86_400 * SECOND_US
 """A clock more than a day ahead is impossible; less is kept as told."""
+OVER_QUOTA = "its topic had used up its quota; this is a sample of what came, at most its first 16 kB"
 _PLACE = ("lat", "lon", "long", "latitude", "longitude")
 _POSITION = re.compile(rb'("(?:%b)"\s*:\s*)[^,}\]]+' % "|".join(_PLACE).encode())
 
@@ -43,10 +45,19 @@ def decode(messages: Sequence[Message], codecs: Codecs, directory: Directory) ->
     announcements: list[Announced] = []
     rejected: list[Rejected] = []
     refuse = refuser(messages, codecs)
-    duplicates = whole = 0
+    duplicates = whole = cut = 0
+    over_quota: Excess = Counter()
     for message in messages:
         if message.flags & Flag.DUPLICATE:
             duplicates += 1
+            continue
+        if message.flags & Flag.OVER_QUOTA:
+            over_quota[message.source, "over_quota", message.topic] += 1
+            if message.flags & Flag.SAMPLE:
+                rejected.append(refuse(message.offset, WHOLE, "over_quota", OVER_QUOTA))
+                whole += 1
+            else:
+                cut += 1
             continue
         for found in _decoded(message, codecs):
             if type(found) is Reject:
@@ -70,15 +81,27 @@ def decode(messages: Sequence[Message], codecs: Codecs, directory: Directory) ->
         withheld += [hidden] if len(hidden) else []
     counts = {
         "messages": len(messages),
-        "messages_decoded": len(messages) - whole - duplicates,
+        "messages_decoded": len(messages) - whole - duplicates - cut,
         "messages_quarantined": whole,
         "messages_duplicate": duplicates,
+        "messages_over_quota": cut,
         "readings": total,
         "readings_quarantined": quarantined,
         "readings_withheld": sum(map(len, withheld)),
     }
     next_offset = messages[-1].offset + 1
-    return Decoded(messages[0].offset, next_offset, readings, withheld, events, announcements, rejected, refuse, counts)
+    return Decoded(
+        messages[0].offset,
+        next_offset,
+        readings,
+        withheld,
+        events,
+        announcements,
+        rejected,
+        refuse,
+        counts,
+        over_quota,
+    )
 
 
 def _decoded(message: Message, codecs: Codecs) -> Iterable[Heard | Reject]:
@@ -140,11 +163,12 @@ def _is_reading(message: Message, heard: Heard, events: list[Happened], announce
     if heard.event is None and heard.announced is None:
         return True
     if heard.announced is not None:
-        announcements.append(Announced(heard.key, message.received_us, heard.announced))
+        announcements.append(Announced(heard.key, message.received_us, heard.announced, message.offset, heard.part))
         return False
     assert heard.event is not None
     ts_us, flagged = _event_time(heard.ts_us, message.received_us)
-    events.append(Happened(heard.key, ts_us, message.received_us, heard.event, flagged, heard.rest))
+    place = (message.offset, heard.part)
+    events.append(Happened(heard.key, ts_us, message.received_us, heard.event, flagged, heard.rest, *place))
     return any(value is not None for value in heard.values)
 
 
@@ -224,7 +248,8 @@ def _withhold(readings: Readings, rows: Rows, events: list[Happened]) -> tuple[R
         key, flagged = rows.heard[row].key, bool(readings.time_flagged[row])
         ts_us, received_us = int(readings.ts_us[row]), int(readings.received_us[row])
         if kind.withheld_event:
-            events.append(Happened(key, ts_us, received_us, kind.withheld_event, flagged, None))
+            place = (int(readings.offset[row]), int(readings.part[row]))
+            events.append(Happened(key, ts_us, received_us, kind.withheld_event, flagged, None, *place))
     said = np.isin(kind.field_names, formula.columns)
     bare = readings.take(np.flatnonzero(hidden))
     return readings.where(~hidden), replace(bare, values=np.where(said[:, None], bare.values, np.nan), rest={})

@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -26,7 +26,9 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from hub.clock import Clock
 from hub.errors import BadSetting
 from hub.settings import BrokerAddress, Source
+from ingest.heard import HeardFile
 from ingest.log import Flag, LogReader, LogWriter, Message
+from ingest.quota import SAMPLE_BYTES, Quota
 
 logger = structlog.get_logger("intake")
 
@@ -113,7 +115,8 @@ class Journal:
         recent: dict[str, Recent] = {}
         while messages := reader.read(offset, 10_000):
             for message in messages:
-                recent.setdefault(message.source, Recent()).add(message.topic, message.payload)
+                if not message.flags & Flag.OVER_QUOTA:  # whose payload is cut off
+                    recent.setdefault(message.source, Recent()).add(message.topic, message.payload)
             offset = messages[-1].offset + 1
         reader.close()
         return recent
@@ -131,6 +134,7 @@ class Subscription(threading.Thread):
         stopping: threading.Event,
         *,
         recent: Recent,
+        quota: Quota,
         client_id: str,
     ) -> None:
         super().__init__(name=f"intake {source.name}")
@@ -139,6 +143,9 @@ class Subscription(threading.Thread):
         self._clock = clock
         self._stopping = stopping
         self._recent = recent
+        self._quota = quota
+        self._read_s = 0.0
+        """When the socket last had something, on the monotonic clock."""
         self._broker = BrokerAddress.parse(url)
         self._batch: list[Message] = []
         self._batch_bytes = 0
@@ -192,6 +199,8 @@ class Subscription(threading.Thread):
             writable = [socket] if client.want_write() else []
             readable, _, _ = select.select([socket], writable, [], WAIT_S)
             if readable:
+                self._read_s = time.monotonic()
+                self._quota.heard(self._read_s)
                 self._drain()
             if self._batch and not self._hand_over():
                 return
@@ -243,10 +252,19 @@ class Subscription(threading.Thread):
             received = replace(received, flags=flags | Flag.DUPLICATE)
         else:
             self._recent.add(received.topic, received.payload)
+            received = self._within_quota(received)
         self._batch.append(received)
         self._batch_bytes += len(received.payload)
         if message.qos:
             self._to_acknowledge.append((message.mid, message.qos))
+
+    def _within_quota(self, received: Message) -> Message:
+        """The message as it came, or without its payload when its topic has used up its quota."""
+        over = self._quota.judge(received.topic, len(received.payload), self._read_s)
+        if not over:
+            return received
+        kept = received.payload[:SAMPLE_BYTES] if over & Flag.SAMPLE else b""
+        return replace(received, payload=kept, flags=received.flags | over)
 
 
 def _failure(error: OSError) -> str:
@@ -263,10 +281,29 @@ def _tls(source: Source) -> ssl.SSLContext:
         raise BadSetting(f"source {source.name}: ca_file {source.ca_file} cannot be read: {error}") from error
 
 
-def run(log: LogWriter, sources: Sequence[tuple[Source, str]], clock: Clock, stopping: threading.Event) -> None:
-    """Receive from sources, each with its broker's URL, until `stopping` is set; the process's straight line."""
+def silences(quotas: Mapping[str, Quota]) -> dict[str, float]:
+    """For how long each source has not been heard, by name; of those that ever were."""
+    now_s = time.monotonic()
+    return {name: now_s - quota.heard_s for name, quota in quotas.items() if quota.heard_s is not None}
+
+
+def run(
+    log: LogWriter,
+    sources: Sequence[tuple[Source, str]],
+    clock: Clock,
+    stopping: threading.Event,
+    quotas: Mapping[str, Quota],
+) -> None:
+    """Receive from sources, each with its broker's URL and its quota, until `stopping` is set.
+
+    The process's straight line.
+    """
     journal = Journal(log, stopping)
     recent = journal.received_lately()
+    heard = HeardFile(log.folder.parent / "heard.json")
+    for name, silent_s in heard.silent_s().items():
+        if name in quotas:
+            quotas[name].heard(time.monotonic() - silent_s)
     identity = str(log.log_id)[:8]
     subscriptions = [
         Subscription(
@@ -276,6 +313,7 @@ def run(log: LogWriter, sources: Sequence[tuple[Source, str]], clock: Clock, sto
             clock,
             stopping,
             recent=recent.get(source.name, Recent()),
+            quota=quotas[source.name],
             client_id=f"beffroi-{source.name}-{identity}",
         )
         for source, url in sources
@@ -284,8 +322,11 @@ def run(log: LogWriter, sources: Sequence[tuple[Source, str]], clock: Clock, sto
         subscription.start()
     while not stopping.wait(1.0):
         journal.roll_if_due()
+        if heard.is_due:
+            heard.save(silences(quotas))
         if not all(subscription.is_alive() for subscription in subscriptions):
             stopping.set()  # a thread died of what it did not expect: the process starts anew
             raise SystemExit(1)
     for subscription in subscriptions:
         subscription.join()
+    heard.save(silences(quotas))

@@ -113,6 +113,8 @@ class Worker:
     live: Live
     city: City
     history: History
+    strangers: int = 50_000
+    """So many devices that nobody declared are taken in at most."""
     shared: Shared = field(default_factory=Shared)
     samples: Samples = field(default_factory=Samples)
     rules_offset: int = 0
@@ -255,7 +257,7 @@ class Worker:
                     await connection.commit()
                     logger.info("the store goes on", offset=self.store_offset)
                     away = False
-                    await self._store(Writer(connection, STORE, self.log.log_id))
+                    await self._store(Writer(connection, STORE, self.log.log_id, self.strangers))
             except DatabaseUnavailable as error:
                 if not away:
                     logger.warning("the database is away; readings wait in the log", why=str(error))

@@ -137,6 +137,32 @@ async def commissioned(
             yield Device(**{**row, "attributes": decode(row["attributes"]), "neighbours": neighbours})
 
 
+async def numbers(connection: Connection, keys: Sequence[Key]) -> dict[Key, int]:
+    """The device numbers of those that the registry knows."""
+    communes, kind_names, ids = ([key[place] for key in keys] for place in range(3))
+    names = {"communes": communes, "kinds": kind_names, "ids": ids}
+    rows = await (await connection.execute(SQL["numbers"], names)).fetchall()
+    return {(row["commune"], row["kind"], row["id"]): row["device_no"] for row in rows}
+
+
+async def meet(
+    connection: Connection, strangers: Sequence[Key], now: datetime, *, limit: int
+) -> tuple[dict[Key, int], frozenset[Key]]:
+    """Device numbers of these, in the caller's transaction, and those that are not taken in.
+
+    At most `limit` devices wait to be commissioned.
+    """
+    met = await numbers(connection, strangers)
+    new = [key for key in strangers if key not in met]
+    if not new:
+        return met, frozenset()
+    row = await (await connection.execute(SQL["count_to_commission"])).fetchone()
+    room = max(0, limit - (row["waiting"] if row else 0))
+    if room:
+        met |= await register_unknown(connection, new[:room], now)
+    return met, frozenset(new[room:])
+
+
 async def register_unknown(connection: Connection, keys: Iterable[Key], now: datetime) -> dict[Key, int]:
     """Device numbers of these, in the caller's transaction; those not yet known wait to be commissioned."""
     met = sorted(set(keys))
@@ -147,8 +173,7 @@ async def register_unknown(connection: Connection, keys: Iterable[Key], now: dat
     added = await connection.execute(SQL["register_unknown"], {**names, "types": types, "now": now, "version": version})
     if added.rowcount:
         await connection.execute(SQL["raise_version"], {"version": version})
-    rows = await (await connection.execute(SQL["numbers"], names)).fetchall()
-    return {(row["commune"], row["kind"], row["id"]): row["device_no"] for row in rows}
+    return await numbers(connection, met)
 
 
 async def announce(connection: Connection, key: Key, announced: Mapping[str, object], now: datetime) -> None:

@@ -3,11 +3,13 @@
 import signal
 import threading
 
+from devices.quota import Rate
 from hub.secrets import Secrets, mqtt_url
 from hub.settings import Settings
 from ingest import intake
 from ingest.log import LogWriter
-from ingest.sources import all_sources
+from ingest.quota import Quota
+from ingest.sources import all_sources, readers
 
 
 def run(settings: Settings) -> None:
@@ -16,6 +18,10 @@ def run(settings: Settings) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    sources = [(source, source.url or mqtt_url(settings, secrets)) for source in all_sources(settings.sources)]
+    known = all_sources(settings.sources)
+    sources = [(source, source.url or mqtt_url(settings, secrets)) for source in known]
+    clock = settings.the_clock
+    rate = Rate.of(settings.quota_messages_per_s * clock.speed, settings.quota_bytes_per_s * clock.speed)
+    quotas = {name: Quota(rate, codec.carries_many) for name, (codec, _) in readers(known).items()}
     with LogWriter(settings.home / "log") as log:
-        intake.run(log, sources, settings.the_clock, stopping)
+        intake.run(log, sources, clock, stopping, quotas)

@@ -33,6 +33,7 @@ def run(settings: Settings) -> None:
                 live=Live(BrokerAddress.parse(mqtt_url(settings, secrets)), clock),
                 city=await load_city(url),
                 history=History(url, clock, ZoneInfo(settings.timezone), settings.keep),
+                strangers=settings.strangers,
             )
             await worker.run(stopping)
 

@@ -23,6 +23,7 @@ Reason = Literal[
     "too_large",
     "unsupported",
     "conflict",
+    "over_quota",
 ]
 WHOLE = -1
 """The part number of a message as a whole."""
@@ -68,6 +69,9 @@ class Codec(Protocol):
 
     def address(self, topic: str, commune: str) -> tuple[str, str] | None:
         """The (commune, kind) that a topic speaks of, where the topic alone tells it."""
+
+    def carries_many(self, topic: str) -> bool:
+        """May many devices speak on this one topic? Its quota is then a gateway's."""
 
     def decode(self, topic: str, payload: bytes, commune: str) -> list[Heard | Reject]:
         """Read a message; `commune` is the source's, for formats that carry none. Never raises."""

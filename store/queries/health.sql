@@ -2,9 +2,12 @@
 
 -- name: readers
 SELECT name, log_id, next_offset, moved_at,
-       messages - (messages_decoded + messages_quarantined + messages_duplicate) AS messages_unaccounted,
-       readings - (readings_stored + readings_merged + readings_duplicate + readings_quarantined + readings_withheld)
-           AS readings_unaccounted
+       messages - (messages_decoded + messages_quarantined + messages_duplicate + messages_over_quota)
+           AS messages_unaccounted,
+       readings - (readings_stored + readings_merged + readings_duplicate + readings_quarantined + readings_withheld
+           + readings_over_quota)
+           AS readings_unaccounted,
+       messages_over_quota, readings_over_quota
 FROM reader ORDER BY name
 
 -- name: incidents
@@ -19,3 +22,7 @@ SELECT (SELECT count(*) FROM device WHERE commissioned_at IS NULL) AS to_commiss
 
 -- name: clock
 SELECT clock_timestamp() AS now
+
+-- name: excess
+SELECT source, reason, name, messages, first_at, last_at FROM excess
+WHERE last_at > %(since)s ORDER BY messages DESC, source, reason, name LIMIT %(limit)s

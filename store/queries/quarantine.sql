@@ -26,3 +26,7 @@ ORDER BY q.quarantine_no DESC LIMIT %(limit)s
 
 -- name: forget_released
 DELETE FROM quarantine WHERE released_at < %(before)s
+
+-- name: held
+SELECT source, reason, count(*) AS messages, sum(length(payload)) AS bytes
+FROM quarantine WHERE released_at IS NULL GROUP BY source, reason

@@ -173,3 +173,6 @@ SELECT device_no, commune, kind, id, type, label, lat, lon, announced, first_see
 FROM device
 WHERE commissioned_at IS NULL
 ORDER BY first_seen_at DESC NULLS LAST, device_no;
+
+-- name: count_to_commission
+SELECT count(*) AS waiting FROM device WHERE commissioned_at IS NULL;

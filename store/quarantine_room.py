@@ -1,0 +1,95 @@
+"""How much the quarantine holds at most: law 2's one exception. Pure but for `load`; runs store/queries/quarantine.sql.
+
+Of each source and reason so many messages and bytes are kept, the first that came; then a few of the newest as
+samples (`quarantine_full`), and the others are counted. What came over a quota is kept as samples from the start.
+"""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from devices.readings import Excess, Rejected
+from store.database import Connection
+from store.sql import statements
+
+SQL = statements("quarantine")
+MESSAGES, BYTES = 20_000, 100_000_000
+"""Of a source and reason, parts of messages too."""
+SAMPLES = 1000
+"""Of a source and reason whose messages are samples: the newest."""
+SAMPLES_AT_ONCE = 10
+"""Of a source and reason in one write of the store: it must not be busy with samples."""
+FULL = "quarantine_full"
+SAMPLED = frozenset({"over_quota", "too_many_strangers", FULL})
+LOADED_S = 600.0
+"""Somebody may delete from the quarantine: it is looked at again so often."""
+
+Of = tuple[str, str]
+"""(source, reason)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What becomes of messages that were refused."""
+
+    kept: list[Rejected]
+    counted: list[Rejected]
+    excess: Excess
+    """Those of a reason whose quarantine is full."""
+    too_many: dict[Of, int]
+    """So many of the oldest samples give way."""
+
+
+@dataclass(slots=True)
+class Room:
+    """What the quarantine holds."""
+
+    messages: dict[Of, int] = field(default_factory=lambda: defaultdict(int))
+    bytes: dict[Of, int] = field(default_factory=lambda: defaultdict(int))
+    loaded_s: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    async def load(cls, connection: Connection) -> Self:
+        """As the database says."""
+        room = cls()
+        for row in await (await connection.execute(SQL["held"])).fetchall():
+            of = (row["source"], row["reason"])
+            room.messages[of], room.bytes[of] = row["messages"], row["bytes"]
+        return room
+
+    @property
+    def is_old(self) -> bool:
+        return time.monotonic() - self.loaded_s > LOADED_S
+
+    def share(self, rejected: Sequence[Rejected]) -> Shared:
+        """Tell what is kept from what is only counted, and remember it as held."""
+        kept: list[Rejected] = []
+        counted: list[Rejected] = []
+        excess: Excess = Counter()
+        at_once: Counter[Of] = Counter()
+        for one in rejected:
+            if one.reason not in SAMPLED:
+                of = (one.source, one.reason)
+                if self.messages[of] < MESSAGES and self.bytes[of] + len(one.payload) <= BYTES:
+                    self._hold(of, one)
+                    kept.append(one)
+                    continue
+                excess[one.source, FULL, one.reason] += 1
+                one = replace(one, reason=FULL, detail=f"{one.reason}: {one.detail}")  # noqa: PLW2901
+            of = (one.source, one.reason)
+            at_once[of] += 1
+            if at_once[of] <= SAMPLES_AT_ONCE:
+                self._hold(of, one)
+                kept.append(one)
+            else:
+                counted.append(one)
+        too_many = {of: self.messages[of] - SAMPLES for of in at_once if self.messages[of] > SAMPLES}
+        for of in too_many:
+            self.messages[of] = SAMPLES
+        return Shared(kept, counted, excess, too_many)
+
+    def _hold(self, of: Of, one: Rejected) -> None:
+        self.messages[of] += 1
+        self.bytes[of] += len(one.payload)
