@@ -10,6 +10,7 @@ from dashboard.desk import AtDesk, Desk, InWords
 from dashboard.health_words import (
     accounts_text,
     ago,
+    beyond_text,
     clock_text,
     log_name,
     rate_text,
@@ -46,6 +47,7 @@ async def health_page(request: Request, at: AtDesk, person: SignedIn, words: InW
         faults=[sentence(fault, words) for fault in faults(health)],
         logs=[_log(health, folder, words) for folder in health.files.logs],
         readers=[_reader(reader, words) for reader in health.stored.readers] if health.stored else [],
+        beyond=[beyond_text(one, words) for one in health.stored.beyond] if health.stored else [],
         quarantined=sum(count.last_day for count in health.stored.quarantine) if health.stored else 0,
         clock=clock_text(health, words),
         size=lambda size_bytes: size(size_bytes, words),

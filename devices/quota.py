@@ -7,6 +7,14 @@ BURST_S = 10.0
 GATEWAY_MESSAGES, GATEWAY_BYTES = 100, 10
 """So many times as much on a topic that carries the messages of many devices."""
 
+LEVELS = 9
+"""The first levels of a topic say who speaks. What follows is told by some feeds about a vehicle: stop, place."""
+
+
+def speaker(topic: str) -> str:
+    """Who shares a quota: whoever speaks under the same first levels."""
+    return topic if topic.count("/") < LEVELS else "/".join(topic.split("/", LEVELS)[:LEVELS])
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.kind import Column, Field, Formula, Kind, Mask, kinds
+from devices.quota import speaker
 from devices.readings import UNKNOWN, Announced, Decoded, Excess, Happened, Key, Readings, Refuse, Rejected
 from hub.clock import SECOND_US
 from ingest.codecs.codec import WHOLE, Codec, Heard, Reject
@@ -52,7 +53,7 @@ def decode(messages: Sequence[Message], codecs: Codecs, directory: Directory) ->
             duplicates += 1
             continue
         if message.flags & Flag.OVER_QUOTA:
-            over_quota[message.source, "over_quota", message.topic] += 1
+            over_quota[message.source, "over_quota", speaker(message.topic)] += 1
             if message.flags & Flag.SAMPLE:
                 rejected.append(refuse(message.offset, WHOLE, "over_quota", OVER_QUOTA))
                 whole += 1

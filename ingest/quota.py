@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from devices.quota import BURST_S, GATEWAY_BYTES, GATEWAY_MESSAGES, Rate
+from devices.quota import BURST_S, GATEWAY_BYTES, GATEWAY_MESSAGES, Rate, speaker
 from ingest.log import Flag
 
 AWAY_S = 5.0
@@ -71,6 +71,7 @@ class Quota:
 
     def judge(self, topic: str, size: int, now_s: float) -> int:
         """The log's flags of a message that has come: 0, OVER_QUOTA, or that and SAMPLE."""
+        topic = speaker(topic)
         bucket = self._buckets.get(topic) or self._new(topic, now_s)
         rate, paid_s, floor_s = bucket.rate, bucket.paid_s, now_s - self._credit_s
         # Every message passes here, and `max` costs as much as all the rest.

@@ -24,6 +24,8 @@ Reason = Literal[
     "unsupported",
     "conflict",
     "over_quota",
+    "too_many_strangers",
+    "quarantine_full",
 ]
 WHOLE = -1
 """The part number of a message as a whole."""
