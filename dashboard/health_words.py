@@ -67,6 +67,9 @@ def _about_the_hub(fault: Fault, words: Words) -> str:
             duration=lasted,
             n=words.number(n),
         ),
+        "oversized": words(
+            "The broker closed connections that sent more than 4 MiB at once: {who}.", who=_named(fault.who)
+        ),
         "too_many_strangers": words(
             "Too many devices wait to be commissioned ({who}). {n} readings of others were not stored in {duration}."
             " Commission some, or forget them: beffroi devices forget",

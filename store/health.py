@@ -67,6 +67,7 @@ Code = Literal[
     "over_quota",
     "too_many_strangers",
     "quarantine_full",
+    "oversized",
 ]
 LIMITS: tuple[Code, ...] = ("over_quota", "too_many_strangers", "quarantine_full")
 """Faults for which somebody is beyond a limit."""
@@ -290,6 +291,8 @@ def _file_faults(files: Files) -> list[Fault]:
         found.append(Fault("silence", for_s=log.still_s))
     if files.disk_free_bytes < min(DISK_BYTES, DISK_SHARE * files.disk_bytes):
         found.append(Fault("disk", amount=files.disk_free_bytes))
+    if files.oversized:
+        found.append(Fault("oversized", who=files.oversized))
     return found
 
 

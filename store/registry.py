@@ -38,7 +38,7 @@ async def import_devices(connection: Connection, devices: Sequence[Device], now:
     In one transaction, the caller's if it has one. The same import again changes nothing.
     """
     async with connection.transaction():
-        version = await _next_version(connection)
+        version = await next_version(connection)
         await connection.execute(SQL["lock"])
         await connection.execute(SQL["incoming"])
         await _copy(connection, devices)
@@ -55,7 +55,7 @@ async def import_devices(connection: Connection, devices: Sequence[Device], now:
         changed = (await connection.execute(SQL["change"], {"now": now, "version": version})).rowcount
         await connection.execute(SQL["drop_incoming"])
         if added or changed:
-            await connection.execute(SQL["raise_version"], {"version": version})
+            await raise_version(connection, version)
     return ImportResult(added, changed, len(devices) - left_out - added - changed, sorted(bad))
 
 
@@ -101,11 +101,16 @@ async def version(connection: Connection) -> int:
     return int(row["version"])
 
 
-async def _next_version(connection: Connection) -> int:
+async def next_version(connection: Connection) -> int:
     """The version of the change that this transaction makes; other writers wait until it is committed."""
     row = await (await connection.execute(SQL["next_version"])).fetchone()
     assert row is not None
     return int(row["version"])
+
+
+async def raise_version(connection: Connection, version: int) -> None:
+    """Let everybody read again what changed."""
+    await connection.execute(SQL["raise_version"], {"version": version})
 
 
 async def load(connection: Connection, since: int = -1) -> Registry:
@@ -169,10 +174,10 @@ async def register_unknown(connection: Connection, keys: Iterable[Key], now: dat
     communes, kind_names, ids = ([key[place] for key in met] for place in range(3))
     names = {"communes": communes, "kinds": kind_names, "ids": ids}
     types = [sole_type(kind) for kind in kind_names]
-    version = await _next_version(connection)
+    version = await next_version(connection)
     added = await connection.execute(SQL["register_unknown"], {**names, "types": types, "now": now, "version": version})
     if added.rowcount:
-        await connection.execute(SQL["raise_version"], {"version": version})
+        await raise_version(connection, version)
     return await numbers(connection, met)
 
 
@@ -181,7 +186,7 @@ async def announce(connection: Connection, key: Key, announced: Mapping[str, obj
     await register_unknown(connection, [key], now)
     commune, kind, device_id = key
     said = introduction(kind, announced)
-    version = await _next_version(connection)
+    version = await next_version(connection)
     row = await (
         await connection.execute(
             SQL["announce"],
@@ -197,7 +202,7 @@ async def announce(connection: Connection, key: Key, announced: Mapping[str, obj
         )
     ).fetchone()
     if row is not None and row["to_commission"]:
-        await connection.execute(SQL["raise_version"], {"version": version})
+        await raise_version(connection, version)
 
 
 async def to_commission(connection: Connection) -> list[dict[str, Any]]:

@@ -24,7 +24,11 @@ CREATE TABLE device_forget (
     forget_no bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     asked_at timestamptz NOT NULL,
     asked_by text NOT NULL,
-    pattern text NOT NULL,              -- LIKE's, of commune/kind/id
-    forgotten integer,
+    pattern text NOT NULL,              -- LIKE's, of the id
+    kind text,                          -- null: any
+    commune text,
+    forgotten integer NOT NULL DEFAULT 0,
     finished_at timestamptz
 );
+CREATE INDEX device_forget_open ON device_forget (forget_no) WHERE finished_at IS NULL;
+CREATE INDEX position_access_of ON position_access (device_no); -- for the check that nothing speaks of who is forgotten
