@@ -15,12 +15,6 @@ from store.database import Connection
 from store.sql import statements
 
 SQL = statements("quarantine")
-MESSAGES, BYTES = 20_000, 100_000_000
-"""Of a source and reason, parts of messages too."""
-SAMPLES = 1000
-"""Of a source and reason whose messages are samples: the newest."""
-SAMPLES_AT_ONCE = 10
-"""Of a source and reason in one write of the store: it must not be busy with samples."""
 FULL = "quarantine_full"
 SAMPLED = frozenset({"over_quota", "too_many_strangers", FULL})
 LOADED_S = 600.0
@@ -28,6 +22,19 @@ LOADED_S = 600.0
 
 Of = tuple[str, str]
 """(source, reason)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Of each source and reason."""
+
+    messages: int = 20_000
+    """Messages, and parts of some."""
+    bytes: int = 100_000_000
+    samples: int = 1000
+    """Of a reason whose messages are samples: the newest."""
+    samples_at_once: int = 10
+    """In one write of the store: it must not be busy with samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +53,15 @@ class Shared:
 class Room:
     """What the quarantine holds."""
 
+    bounds: Bounds
     messages: dict[Of, int] = field(default_factory=lambda: defaultdict(int))
     bytes: dict[Of, int] = field(default_factory=lambda: defaultdict(int))
     loaded_s: float = field(default_factory=time.monotonic)
 
     @classmethod
-    async def load(cls, connection: Connection) -> Self:
+    async def load(cls, connection: Connection, bounds: Bounds) -> Self:
         """As the database says."""
-        room = cls()
+        room = cls(bounds)
         for row in await (await connection.execute(SQL["held"])).fetchall():
             of = (row["source"], row["reason"])
             room.messages[of], room.bytes[of] = row["messages"], row["bytes"]
@@ -65,6 +73,7 @@ class Room:
 
     def share(self, rejected: Sequence[Rejected]) -> Shared:
         """Tell what is kept from what is only counted, and remember it as held."""
+        bounds = self.bounds
         kept: list[Rejected] = []
         counted: list[Rejected] = []
         excess: Excess = Counter()
@@ -72,7 +81,7 @@ class Room:
         for one in rejected:
             if one.reason not in SAMPLED:
                 of = (one.source, one.reason)
-                if self.messages[of] < MESSAGES and self.bytes[of] + len(one.payload) <= BYTES:
+                if self.messages[of] < bounds.messages and self.bytes[of] + len(one.payload) <= bounds.bytes:
                     self._hold(of, one)
                     kept.append(one)
                     continue
@@ -80,14 +89,14 @@ class Room:
                 one = replace(one, reason=FULL, detail=f"{one.reason}: {one.detail}")  # noqa: PLW2901
             of = (one.source, one.reason)
             at_once[of] += 1
-            if at_once[of] <= SAMPLES_AT_ONCE:
+            if at_once[of] <= bounds.samples_at_once:
                 self._hold(of, one)
                 kept.append(one)
             else:
                 counted.append(one)
-        too_many = {of: self.messages[of] - SAMPLES for of in at_once if self.messages[of] > SAMPLES}
+        too_many = {of: self.messages[of] - bounds.samples for of in at_once if self.messages[of] > bounds.samples}
         for of in too_many:
-            self.messages[of] = SAMPLES
+            self.messages[of] = bounds.samples
         return Shared(kept, counted, excess, too_many)
 
     def _hold(self, of: Of, one: Rejected) -> None:

@@ -20,7 +20,7 @@ from store import pgcopy, registry, rollup
 from store.database import Connection
 from store.jsonb import jsonb, storable
 from store.merge import Merged, Outcome, Stored, fill_statement, keys_of, merge, stage, stage_ddl, stored_statement
-from store.quarantine_room import Room
+from store.quarantine_room import Bounds, Room
 from store.readers import advance
 from store.schema import columns
 from store.sql import statements
@@ -75,6 +75,8 @@ class Writer:
     log_id: UUID
     strangers: int = 50_000
     """So many devices that nobody declared are taken in at most."""
+    bounds: Bounds = Bounds()
+    """Of the quarantine."""
     ends: Ends = field(default_factory=Ends)
     room: Room | None = None
     """What the quarantine holds, once it was asked."""
@@ -232,7 +234,8 @@ class Writer:
         """Write what was refused, as far as there is room, and move what is only counted to its own account."""
         if not added.rejected:
             return self.room
-        room = await Room.load(self.connection) if self.room is None or self.room.is_old else deepcopy(self.room)
+        is_known = self.room is not None and not self.room.is_old
+        room = deepcopy(self.room) if is_known else await Room.load(self.connection, self.bounds)
         shared = room.share(added.rejected)
         await self._write_quarantine(shared.kept)
         parts = [one.part for one in shared.counted]
