@@ -8,12 +8,12 @@ from pathlib import Path
 
 import msgspec
 
-EVERY_S = 60.0
+EVERY_S = 10.0
 
 
 @dataclass(slots=True)
 class HeardFile:
-    """Real time of the last word of each source, at most a minute old. A loss of it, or a full disk, stops nothing."""
+    """Real time of the last word of each source, ten seconds old at most. Its loss, or a full disk, stops nothing."""
 
     path: Path
     saved_s: float = field(default_factory=time.monotonic)

@@ -32,9 +32,13 @@ class Bounds:
     """Messages, and parts of some."""
     bytes: int = 100_000_000
     samples: int = 1000
-    """Of a reason whose messages are samples: the newest."""
+    """Of a reason whose messages are samples: the newest, ..."""
+    sample_bytes: int = 16_384
+    """... none of which is larger."""
     samples_at_once: int = 10
-    """In one write of the store: it must not be busy with samples."""
+    """In one write of the store, and ..."""
+    samples_every_s: float = 10.0
+    """... not in every write: it must not be busy with samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,8 @@ class Room:
     bounds: Bounds
     messages: dict[Of, int] = field(default_factory=lambda: defaultdict(int))
     bytes: dict[Of, int] = field(default_factory=lambda: defaultdict(int))
+    sampled_s: dict[Of, float] = field(default_factory=dict)
+    """When a sample was last taken."""
     loaded_s: float = field(default_factory=time.monotonic)
 
     @classmethod
@@ -71,8 +77,8 @@ class Room:
     def is_old(self) -> bool:
         return time.monotonic() - self.loaded_s > LOADED_S
 
-    def share(self, rejected: Sequence[Rejected]) -> Shared:
-        """Tell what is kept from what is only counted, and remember it as held."""
+    def share(self, rejected: Sequence[Rejected], now_s: float) -> Shared:
+        """Tell what is kept from what is only counted, and remember it as held; `now_s` is of a steady clock."""
         bounds = self.bounds
         kept: list[Rejected] = []
         counted: list[Rejected] = []
@@ -88,13 +94,15 @@ class Room:
                 excess[one.source, FULL, one.reason] += 1
                 one = replace(one, reason=FULL, detail=f"{one.reason}: {one.detail}")  # noqa: PLW2901
             of = (one.source, one.reason)
-            at_once[of] += 1
-            if at_once[of] <= bounds.samples_at_once:
+            rested = now_s - self.sampled_s.get(of, -bounds.samples_every_s) >= bounds.samples_every_s
+            if rested and at_once[of] < bounds.samples_at_once and len(one.payload) <= bounds.sample_bytes:
+                at_once[of] += 1
                 self._hold(of, one)
                 kept.append(one)
             else:
                 counted.append(one)
         too_many = {of: self.messages[of] - bounds.samples for of in at_once if self.messages[of] > bounds.samples}
+        self.sampled_s.update(dict.fromkeys(at_once, now_s))
         for of in too_many:
             self.messages[of] = bounds.samples
         return Shared(kept, counted, excess, too_many)

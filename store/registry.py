@@ -1,6 +1,6 @@
 """The registry in the database: devices are imported, met, announced, and read back as columns."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -150,22 +150,26 @@ async def numbers(connection: Connection, keys: Sequence[Key]) -> dict[Key, int]
     return {(row["commune"], row["kind"], row["id"]): row["device_no"] for row in rows}
 
 
-async def meet(
-    connection: Connection, strangers: Sequence[Key], now: datetime, *, limit: int
-) -> tuple[dict[Key, int], frozenset[Key]]:
-    """Device numbers of these, in the caller's transaction, and those that are not taken in.
+class Met(NamedTuple):
+    """What became of strangers."""
 
-    At most `limit` devices wait to be commissioned.
-    """
-    met = await numbers(connection, strangers)
-    new = [key for key in strangers if key not in met]
-    if not new:
-        return met, frozenset()
-    row = await (await connection.execute(SQL["count_to_commission"])).fetchone()
-    room = max(0, limit - (row["waiting"] if row else 0))
-    if room:
-        met |= await register_unknown(connection, new[:room], now)
-    return met, frozenset(new[room:])
+    numbers: dict[Key, int]
+    """Of those that are known now."""
+    new: list[int]
+    """The numbers that were given just now: nothing is stored of them."""
+    refused: frozenset[Key]
+
+
+async def meet(connection: Connection, strangers: Collection[Key], now: datetime, *, limit: int) -> Met:
+    """Take strangers in, in the caller's transaction; at most `limit` devices wait to be commissioned."""
+    communes, kind_names, ids = ([key[place] for key in strangers] for place in range(3))
+    names = {"communes": communes, "kinds": kind_names, "ids": ids, "types": list(map(sole_type, kind_names))}
+    rows = await (await connection.execute(SQL["meet"], {**names, "now": now, "limit": limit})).fetchall()
+    met = {(row["commune"], row["kind"], row["id"]): row["device_no"] for row in rows}
+    new = [row["device_no"] for row in rows if row["is_new"]]
+    if left := [key for key in strangers if key not in met]:
+        met |= await numbers(connection, left)  # somebody else may have declared one just now
+    return Met(met, new, frozenset(key for key in left if key not in met))
 
 
 async def register_unknown(connection: Connection, keys: Iterable[Key], now: datetime) -> dict[Key, int]:

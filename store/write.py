@@ -1,5 +1,6 @@
 """The store's write: a decoded stretch of the log becomes rows and a moved offset, in one transaction."""
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from copy import deepcopy
@@ -75,7 +76,7 @@ class Writer:
     log_id: UUID
     strangers: int = 50_000
     """So many devices that nobody declared are taken in at most."""
-    bounds: Bounds = Bounds()
+    bounds: Bounds = field(default_factory=Bounds)
     """Of the quarantine."""
     ends: Ends = field(default_factory=Ends)
     room: Room | None = None
@@ -131,7 +132,10 @@ class Writer:
     async def _register(
         self, decoded: Decoded, numbers: dict[Key, int], now: datetime
     ) -> tuple[dict[Key, int], frozenset[Key]]:
-        """Number the devices that speak without being known; those beyond the limit are refused."""
+        """Number the devices that speak without being known; those beyond the limit are refused.
+
+        Of a new number it is known that nothing is stored; none is given twice, also when the transaction fails.
+        """
         heard: set[Key] = set()
         for readings in decoded.readings:
             heard.update(readings.strangers.values())
@@ -140,7 +144,11 @@ class Writer:
         strangers = sorted(key for key in heard if key not in numbers)
         if not strangers:
             return {}, frozenset()
-        return await registry.meet(self.connection, strangers, now, limit=self.strangers)
+        met = await registry.meet(self.connection, strangers, now, limit=self.strangers)
+        if met.new:
+            self.ends.reach(max(met.new))
+            self.ends.known[met.new] = True
+        return met.numbers, met.refused
 
     async def _write_readings(
         self, readings: Readings, decoded: Decoded, now: datetime
@@ -234,9 +242,10 @@ class Writer:
         """Write what was refused, as far as there is room, and move what is only counted to its own account."""
         if not added.rejected:
             return self.room
-        is_known = self.room is not None and not self.room.is_old
-        room = deepcopy(self.room) if is_known else await Room.load(self.connection, self.bounds)
-        shared = room.share(added.rejected)
+        room = deepcopy(self.room)
+        if room is None or room.is_old:
+            room = await Room.load(self.connection, self.bounds)
+        shared = room.share(added.rejected, time.monotonic())
         await self._write_quarantine(shared.kept)
         parts = [one.part for one in shared.counted]
         for (source, reason), count in shared.too_many.items():

@@ -81,7 +81,7 @@ def meters(first: int, last: int, ts: int = 0) -> list[Said]:
     return [meter(f"m{n}", ts) for n in range(first, last)]
 
 
-SMALL = Bounds(messages=20, samples=5, samples_at_once=3)
+SMALL = Bounds(messages=20, samples=5, samples_at_once=3, samples_every_s=0)
 
 
 @pytest.fixture
@@ -100,7 +100,8 @@ async def hub(database_url: str) -> AsyncIterator[Hub]:
 async def test_strangers_are_taken_in_up_to_the_limit_and_the_others_are_counted_and_sampled(hub: Hub):
     await hub.hear(*meters(0, 2))
     await hub.hear(*meters(0, 30, ts=1))
-    assert await hub.names() == ["m0", "m1", "m10"]
+    names = await hub.names()
+    assert len(names) == LIMIT and {"m0", "m1"} < set(names)
     account = await hub.account()
     assert (account["readings_stored"], account["readings"], account["messages_decoded"]) == (5, 32, 32)
     assert account["readings_quarantined"] == Bounds().samples_at_once
@@ -210,9 +211,18 @@ async def test_one_reason_does_not_take_the_room_of_another(hub: Hub):
 
 
 async def test_large_messages_fill_it_by_their_bytes(hub: Hub):
-    hub.writer.bounds = Bounds(bytes=5_000)
+    hub.writer.bounds = Bounds(bytes=5_000, samples_every_s=0)
     await hub.hear(*[meter("bad", total_m3="?", more="x" * 2_000)] * 4)
     assert [reason for reason, _ in await hub.waits()] == ["wrong_type"] * 2 + ["quarantine_full"] * 2
+    await hub.hear(meter("bad", total_m3="?", more="x" * 20_000))
+    assert len(await hub.waits()) == 4, "a sample is small"
+
+
+async def test_samples_are_not_taken_with_every_write(hub: Hub):
+    hub.writer.bounds = replace(SMALL, samples_every_s=3600)
+    for _ in range(3):
+        await hub.hear(*[meter("bad", total_m3="?")] * 22)
+    assert [offset for reason, offset in await hub.waits() if reason == "quarantine_full"] == [20, 21]
 
 
 async def test_a_worker_that_comes_after_knows_how_full_it_is(hub: Hub):
