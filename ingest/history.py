@@ -14,7 +14,7 @@ from hub.settings import Keep
 from store import indicators
 from store.columnstore import compress
 from store.database import Connection, DatabaseRefused, connect
-from store.quarantine import forget_released
+from store.quarantine import forget_excess, forget_released
 from store.retention import keep_since, remove_expired
 from store.rollup import roll_up, roll_up_areas
 
@@ -69,6 +69,7 @@ class History:
     async def _age(self, connection: Connection, now: datetime) -> None:
         removed = await remove_expired(connection, self.keep, now)
         await forget_released(connection, now)
+        await forget_excess(connection, now)
         await indicators.remove_expired(connection, now)
         if removed:
             logger.info("old history removed", chunks=removed)

@@ -13,6 +13,7 @@ SQL = statements("quarantine")
 CHOSEN = sql.SQL(SQL["chosen"])
 KEPT = timedelta(days=30)
 """So long what was released is still shown."""
+EXCESS_KEPT = 10_000
 SHOWN_BYTES = 1000
 """So much of a payload is read for a list; nobody reads more of it there."""
 
@@ -87,6 +88,11 @@ async def newest(
 async def forget_released(conn: Connection, now: datetime) -> int:
     """Remove what was released longer than KEPT ago: it is in the tables of readings. Returns how many."""
     return (await conn.execute(SQL["forget_released"], {"before": now - KEPT})).rowcount
+
+
+async def forget_excess(conn: Connection, now: datetime) -> None:
+    """Forget who was beyond a limit longer than KEPT ago, and all but the last when they are many."""
+    await conn.execute(SQL["forget_excess"], {"before": now - KEPT, "most": EXCESS_KEPT})
 
 
 def _quarantined(row: dict[str, Any]) -> Quarantined:

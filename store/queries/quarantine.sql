@@ -30,3 +30,7 @@ DELETE FROM quarantine WHERE released_at < %(before)s
 -- name: held
 SELECT source, reason, count(*) AS messages, sum(length(payload)) AS bytes
 FROM quarantine WHERE released_at IS NULL GROUP BY source, reason
+
+-- name: forget_excess
+DELETE FROM excess WHERE last_at < %(before)s
+    OR last_at < (SELECT last_at FROM excess ORDER BY last_at DESC OFFSET %(most)s LIMIT 1)

@@ -18,7 +18,7 @@ from store import registry
 from store.database import connect
 from store.forget import Whom, count, forget_batch
 from store.forget import ask as ask_to_forget
-from store.quarantine import Choice
+from store.quarantine import Choice, forget_excess
 from store.quarantine_room import Bounds
 from store.readers import claim
 from store.release import ask, release_batch, waiting
@@ -182,6 +182,14 @@ async def test_a_spell_ends_after_an_hour_of_rest(hub: Hub):
         await hub.hear(*[(topic, b"")] * 5, flags=Flag.OVER_QUOTA, now=NOW + timedelta(minutes=minutes))
         expected = 5 if minutes == 170 else messages
         assert await hub.beyond() == [("over_quota", topic, expected)]
+
+
+async def test_who_was_beyond_a_limit_is_forgotten_in_time(hub: Hub):
+    for days, name in ((0, "old"), (20, "mid"), (40, "new")):
+        await hub.hear((meter(name)[0], b""), flags=Flag.OVER_QUOTA, now=NOW + timedelta(days=days))
+    await forget_excess(hub.writer.connection, NOW + timedelta(days=41))
+    await hub.writer.connection.commit()
+    assert [name.split("/")[3] for _, name, _ in await hub.beyond()] == ["mid", "new"]
 
 
 # ---- the quarantine ----
