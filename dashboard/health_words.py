@@ -1,13 +1,16 @@
 """The hub's health in words: one sentence per fault, sizes, names of readers and reasons. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from dashboard.words import Words
 from store.audit import Account, LastAudit, Missing
-from store.health import Fault, Health, Reader
+from store.health import Beyond, Fault, Health, Reader
+from store.quarantine import readable
 
 GB, MB, KB = 1_000_000_000, 1_000_000, 1_000
+NAMED, NAME_LENGTH = 3, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,36 @@ def _about_the_hub(fault: Fault, words: Words) -> str:
             "{n} notifications have waited for more than five minutes.",
             n,
         ),
+        "over_quota": words(
+            "Over their quota: {who}. In {duration} {n} messages were counted and a few samples of them kept.",
+            who=_named(fault.who),
+            duration=lasted,
+            n=words.number(n),
+        ),
+        "oversized": words(
+            "The broker closed connections that sent more than 4 MiB at once: {who}.", who=_named(fault.who)
+        ),
+        "too_many_strangers": words(
+            "Too many devices wait to be commissioned ({who}). {n} readings of others were not stored in {duration}."
+            " Commission some, or forget them: beffroi devices forget",
+            who=_named(fault.who),
+            duration=lasted,
+            n=words.number(n),
+        ),
+        "quarantine_full": words(
+            "The quarantine is full for: {who}. {n} messages more were counted in {duration}. Release or delete some.",
+            who=_named(fault.who),
+            duration=lasted,
+            n=words.number(n),
+        ),
     }
     return said[fault.code]
+
+
+def _named(who: Sequence[str]) -> str:
+    """The worst of them, whatever they call themselves, in one line."""
+    named = [readable(one if len(one) <= NAME_LENGTH else f"{one[:NAME_LENGTH]}…") for one in who[:NAMED]]
+    return ", ".join(named) + (f" (+ {len(who) - NAMED})" if len(who) > NAMED else "")
 
 
 def size(size_bytes: float, words: Words) -> str:
@@ -165,6 +196,12 @@ def missing_text(missing: Missing, words: Words) -> str:
     return words("{reader}: {what}", reader=reader_name(missing.reader, words), what=what)
 
 
+def beyond_text(one: Beyond, words: Words) -> tuple[str, str, str]:
+    """Who is beyond which limit, and by how much since when."""
+    title = reasons(words)[one.reason].title
+    return title, readable(one.name), f"{words.number(one.messages)}, {words.short(one.first_at)}"
+
+
 def reader_name(name: str, words: Words) -> str:
     """A reader for people."""
     return {"store": words("Store"), "telealert": words("Tele-alert")}.get(name, name)
@@ -192,6 +229,15 @@ def reasons(words: Words) -> dict[str, Reason]:
         "damaged": (
             words("Damaged in the log"),
             words("The disk gave back something else than was written: examine it."),
+        ),
+        "over_quota": (words("Over its quota"), words("A sample: look at who sends so much, and lock its account.")),
+        "too_many_strangers": (
+            words("Too many strangers"),
+            words("Commission the devices that are yours, and forget those that nobody knows."),
+        ),
+        "quarantine_full": (
+            words("Quarantine full"),
+            words("A sample of what came after it was full: its text says for which reason."),
         ),
         "bad_transition": (words("Unreadable alarm"), words("An error of the hub itself: report it.")),
     }

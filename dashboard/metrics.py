@@ -1,5 +1,6 @@
 """/metrics: the hub's health for Prometheus. Asked by a person's session, or from this machine itself."""
 
+from collections import Counter
 from collections.abc import Iterator
 from http import HTTPStatus
 
@@ -15,7 +16,7 @@ from dashboard.access import SignInNeeded, signed_in
 from dashboard.desk import AtDesk
 from dashboard.health_page import ThePulse, take
 from store.audit import LastAudit
-from store.health import Health, Stored, faults
+from store.health import LIMITS, Health, Stored, faults
 from store.health_files import Files
 
 router = APIRouter()
@@ -108,6 +109,16 @@ def _of_stored(stored: Stored) -> Iterator[Metric]:
     for what in ("messages", "readings"):
         missing = {reader.name: float(getattr(reader, f"{what}_unaccounted")) for reader in stored.readers}
         yield _gauge(f"reader_unaccounted_{what}", "0 when the accounts of a reader add up", missing, "reader")
+    for what in ("messages", "readings"):
+        counted = CounterMetricFamily(
+            f"beffroi_reader_{what}_over_quota", "Beyond a limit: counted, and not kept", labels=["reader"]
+        )
+        for reader in stored.readers:
+            counted.add_metric([reader.name], getattr(reader, f"{what}_over_quota"))
+        yield counted
+    beyond = Counter(one.reason for one in stored.beyond)
+    now: dict[str, float] = {reason: float(beyond[reason]) for reason in LIMITS}
+    yield _gauge("beyond_limit", "Topics, kinds or reasons that are beyond a limit now", now, "limit")
     last_day = {count.reason: float(count.last_day) for count in stored.quarantine}
     yield _gauge("quarantine_last_day", "Quarantined in the last 24 hours of hub time", last_day, "reason")
     in_all = {count.reason: float(count.in_all) for count in stored.quarantine}

@@ -3,8 +3,9 @@
 Times are int64 microseconds since 1970 (UTC); values are float64 with NaN for unknown.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -90,6 +91,12 @@ class Announced:
     key: Key
     received_us: int
     announced: dict[str, object]
+    offset: int
+    part: int
+
+
+Excess = Counter[tuple[str, str, str]]
+"""Messages, or parts of some, beyond a limit, by (source, reason, name): a topic, a kind or another reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +133,10 @@ class Decoded:
     rejected: Sequence[Rejected]
     refuse: Refuse
     counts: Mapping[str, int]
-    """messages, messages_decoded, messages_quarantined, messages_duplicate, readings, readings_quarantined,
-    readings_withheld: see the table `reader`."""
+    """messages, messages_decoded, messages_quarantined, messages_duplicate, messages_over_quota, readings,
+    readings_quarantined, readings_withheld: see the table `reader`."""
+    over_quota: Excess = field(default_factory=Counter)
+    """Those whose topic was over its quota."""
 
     def __len__(self) -> int:
         """How many messages."""

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -273,6 +273,24 @@ class Registry:
             self.lon[part],
             self.commissioned[part],
             {name: self.attributes[name][part] for name in names},
+        )
+
+    def without(self, device_no: Collection[int]) -> "Registry":
+        """Without some devices."""
+        kept = np.flatnonzero(~np.isin(self.device_no, list(device_no)))
+        return Registry(
+            self.version,
+            self.device_no[kept],
+            [self.commune[i] for i in kept.tolist()],
+            self.kind[kept],
+            [self.id[i] for i in kept.tolist()],
+            self.type[kept],
+            self.parent_no[kept],
+            self.gateway_no[kept],
+            self.lat[kept],
+            self.lon[kept],
+            self.commissioned[kept],
+            {name: values[kept] for name, values in self.attributes.items()},
         )
 
     def updated(self, changes: "Registry") -> "Registry":

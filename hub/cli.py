@@ -217,6 +217,22 @@ def export_devices(
     command("devices").export_file(read_settings(), file, kind=kind, commune=commune, force=force)
 
 
+@devices_app.command("forget", epilog="Example: beffroi devices forget 'invented-*' --kind water_meter --dry-run")
+def forget_devices(
+    pattern: Annotated[str, typer.Argument(help="The device's id; * stands for anything.")],
+    kind: Annotated[str | None, typer.Option(help="One kind alone.")] = None,
+    commune: Annotated[str | None, typer.Option(help="One commune alone.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many there are, and change nothing.")] = False,
+) -> None:
+    """Forget devices that speak and that nobody declared, such as names that somebody invented.
+
+    The worker does it. Declared devices stay, and those that an incident, a look at a position or another device
+    names. What was stored of the forgotten stays in the tables as long as readings are kept, and is shown nowhere; one
+    that speaks again is met anew.
+    """
+    command("forget").run(read_settings(), pattern, kind=kind, commune=commune, dry_run=dry_run)
+
+
 @rules_app.command("list", epilog="Example: beffroi rules list --kind water_meter")
 def list_rules(
     kind: Annotated[str | None, typer.Option(help="One kind alone.")] = None,

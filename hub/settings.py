@@ -171,6 +171,12 @@ class Settings(BaseSettings):
     """Of a service account there, with the role Admin."""
     keep: Keep = Keep()
     """How long history is kept, in days: readings, quarters, hours, days, events, accesses."""
+    quota_messages_per_s: Annotated[float, Field(ge=0)] = 200
+    """What a topic may say in a second of hub time; 100 times as much where it speaks for many devices. 0: no limit."""
+    quota_bytes_per_s: Annotated[float, Field(ge=0)] = 2_000_000
+    """The same in bytes; 10 times as much where it speaks for many devices."""
+    strangers: Annotated[int, Field(ge=0)] = 50_000
+    """So many devices that nobody declared are taken in at most; what others say is counted and sampled."""
     grafana_user: str | None = None
     """A server administrator there, for `beffroi grafana push --contracts`."""
     grafana_password: str | None = None

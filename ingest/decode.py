@@ -1,6 +1,7 @@
 """Decoding: messages of the log become columns per kind, events, announcements and rejects. Pure."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.kind import Column, Field, Formula, Kind, Mask, kinds
-from devices.readings import UNKNOWN, Announced, Decoded, Happened, Key, Readings, Refuse, Rejected
+from devices.quota import speaker
+from devices.readings import UNKNOWN, Announced, Decoded, Excess, Happened, Key, Readings, Refuse, Rejected
 from hub.clock import SECOND_US
 from ingest.codecs.codec import WHOLE, Codec, Heard, Reject
 from ingest.codecs.loose import BYTE_ORDER_MARK
@@ -20,6 +22,7 @@ EARLIEST_US = 946_684_800 * SECOND_US
 """2000-01-01: a device clock before it is unset."""
 AHEAD_US = 86_400 * SECOND_US
 """A clock more than a day ahead is impossible; less is kept as told."""
+OVER_QUOTA = "its topic had used up its quota; this is a sample of what came, at most its first 16 kB"
 _PLACE = ("lat", "lon", "long", "latitude", "longitude")
 _POSITION = re.compile(rb'("(?:%b)"\s*:\s*)[^,}\]]+' % "|".join(_PLACE).encode())
 
@@ -44,10 +47,19 @@ def decode(messages: Sequence[Message], codecs: Codecs, directory: Directory) ->
     announcements: list[Announced] = []
     rejected: list[Rejected] = []
     refuse = refuser(messages, codecs)
-    duplicates = whole = 0
+    duplicates = whole = cut = 0
+    over_quota: Excess = Counter()
     for message in messages:
         if message.flags & Flag.DUPLICATE:
             duplicates += 1
+            continue
+        if message.flags & Flag.OVER_QUOTA:
+            over_quota[message.source, "over_quota", speaker(message.topic)] += 1
+            if message.flags & Flag.SAMPLE:
+                rejected.append(refuse(message.offset, WHOLE, "over_quota", OVER_QUOTA))
+                whole += 1
+            else:
+                cut += 1
             continue
         for found in _decoded(message, codecs):
             if type(found) is Reject:
@@ -71,15 +83,27 @@ def decode(messages: Sequence[Message], codecs: Codecs, directory: Directory) ->
         withheld += [hidden] if len(hidden) else []
     counts = {
         "messages": len(messages),
-        "messages_decoded": len(messages) - whole - duplicates,
+        "messages_decoded": len(messages) - whole - duplicates - cut,
         "messages_quarantined": whole,
         "messages_duplicate": duplicates,
+        "messages_over_quota": cut,
         "readings": total,
         "readings_quarantined": quarantined,
         "readings_withheld": sum(map(len, withheld)),
     }
     next_offset = messages[-1].offset + 1
-    return Decoded(messages[0].offset, next_offset, readings, withheld, events, announcements, rejected, refuse, counts)
+    return Decoded(
+        messages[0].offset,
+        next_offset,
+        readings,
+        withheld,
+        events,
+        announcements,
+        rejected,
+        refuse,
+        counts,
+        over_quota,
+    )
 
 
 def _decoded(message: Message, codecs: Codecs) -> Iterable[Heard | Reject]:
@@ -149,7 +173,7 @@ def _is_reading(message: Message, heard: Heard, events: list[Happened], announce
     if heard.event is None and heard.announced is None:
         return True
     if heard.announced is not None:
-        announcements.append(Announced(heard.key, message.received_us, heard.announced))
+        announcements.append(Announced(heard.key, message.received_us, heard.announced, message.offset, heard.part))
         return False
     assert heard.event is not None
     ts_us, flagged = _event_time(heard.ts_us, message.received_us)

@@ -15,7 +15,7 @@ from hub.settings import Keep
 from store import indicators
 from store.columnstore import compress
 from store.database import Connection, DatabaseRefused, connect
-from store.quarantine import forget_released
+from store.quarantine import forget_excess, forget_released
 from store.retention import keep_since, remove_expired
 from store.rollup import roll_up, roll_up_areas
 from store.room import disk_of
@@ -79,6 +79,7 @@ class History:
         if removed is None:
             self.expire_at = 0.0  # an audit counts: the next round
         await forget_released(connection, now)
+        await forget_excess(connection, now)
         await indicators.remove_expired(connection, now)
         if removed:
             logger.info("old history removed", chunks=removed)

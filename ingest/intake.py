@@ -9,7 +9,7 @@ import select
 import ssl
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,9 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from hub.clock import Clock, pauses
 from hub.errors import BadSetting, LogError
 from hub.settings import BrokerAddress, Source
+from ingest.heard import HeardFile
 from ingest.log import Flag, LogReader, LogWriter, Message
+from ingest.quota import SAMPLE_BYTES, Quota
 from ingest.redelivery import RECENT, REWIND_US, Received
 from ingest.refusal import Refusal
 from store.room import disk_of, keep_reserve
@@ -152,6 +154,7 @@ class Subscription(threading.Thread):
         stopping: threading.Event,
         *,
         received: Received,
+        quota: Quota,
         client_id: str,
         keepalive_s: int = KEEPALIVE_S,
     ) -> None:
@@ -161,6 +164,9 @@ class Subscription(threading.Thread):
         self._clock = clock
         self._stopping = stopping
         self._received = received
+        self._quota = quota
+        self._read_s = 0.0
+        """When the socket last had something, on the monotonic clock."""
         self._pauses = pauses()
         self._wrong: str | None = None
         """Why there is no connection, as it was told last."""
@@ -215,6 +221,8 @@ class Subscription(threading.Thread):
             writable = [socket] if client.want_write() else []
             readable, _, _ = select.select([socket], writable, [], WAIT_S)
             if readable:
+                self._read_s = time.monotonic()
+                self._quota.heard(self._read_s)
                 self._drain()
             if self._batch and not self._hand_over():
                 return
@@ -280,10 +288,20 @@ class Subscription(threading.Thread):
         is_marked = bool(flags & Flag.DUP)
         if message.qos and self._received.came_before(received.topic, received.payload, is_marked=is_marked):
             received = replace(received, flags=flags | Flag.DUPLICATE)
+        else:
+            received = self._within_quota(received)
         self._batch.append(received)
         self._batch_bytes += len(received.payload)
         if message.qos:
             self._to_acknowledge.append((message.mid, message.qos))
+
+    def _within_quota(self, received: Message) -> Message:
+        """The message as it came, or without its payload when its topic has used up its quota."""
+        over = self._quota.judge(received.topic, len(received.payload), self._read_s)
+        if not over:
+            return received
+        kept = received.payload[:SAMPLE_BYTES] if over & Flag.SAMPLE else b""
+        return replace(received, payload=kept, flags=received.flags | over)
 
 
 def _failure(error: OSError) -> str:
@@ -298,6 +316,12 @@ def _tls(source: Source) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(source.ca_file) if source.ca_file else None)
     except OSError as error:
         raise BadSetting(f"source {source.name}: ca_file {source.ca_file} cannot be read: {error}") from error
+
+
+def silences(quotas: Mapping[str, Quota]) -> dict[str, float]:
+    """For how long each source has not been heard, by name; of those that ever were."""
+    now_s = time.monotonic()
+    return {name: now_s - quota.heard_s for name, quota in quotas.items() if quota.heard_s is not None}
 
 
 def open_log(folder: Path, stopping: threading.Event) -> LogWriter | None:
@@ -323,16 +347,21 @@ def run(
     sources: Sequence[tuple[Source, str]],
     clock: Clock,
     stopping: threading.Event,
+    quotas: Mapping[str, Quota],
     *,
     keepalive_s: int = KEEPALIVE_S,
     beat: Callable[[], None] = lambda: None,
 ) -> None:
-    """Receive from sources, each with its broker's URL, until `stopping` is set; the process's straight line.
+    """Receive from sources, each with its broker's URL and its quota, until `stopping` is set.
 
-    `beat` is called every second while the log can be written or says why not.
+    The process's straight line. `beat` is called every second while the log can be written or says why not.
     """
     journal = Journal(log, stopping)
     received = journal.received_lately()
+    heard = HeardFile(log.folder.parent / "heard.json")
+    for name, silent_s in heard.silent_s().items():
+        if name in quotas:
+            quotas[name].heard(time.monotonic() - silent_s)
     identity = str(log.first_id)[:8]  # the same for another log: the broker's session holds what is unacknowledged
     subscriptions = [
         Subscription(
@@ -342,6 +371,7 @@ def run(
             clock,
             stopping,
             received=received.get(source.name, Received()),
+            quota=quotas[source.name],
             client_id=f"beffroi-{source.name}-{identity}",
             keepalive_s=keepalive_s,
         )
@@ -352,10 +382,13 @@ def run(
     while not stopping.wait(1.0):
         journal.keep_house()  # one that never lets the log go is not taken for alive
         beat()
+        if heard.is_due:
+            heard.save(silences(quotas))
         if not all(subscription.is_alive() for subscription in subscriptions):
             stopping.set()  # a thread died of what it did not expect: the process starts anew
             raise SystemExit(1)
     for subscription in subscriptions:
         subscription.join()
+    heard.save(silences(quotas))
     if journal.failure is not None:
         raise journal.failure

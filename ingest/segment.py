@@ -33,6 +33,10 @@ class Flag:
     """Marked by `beffroi replay`: updates history, pages nobody."""
     DUPLICATE = 8
     """Delivered again and already in the log."""
+    OVER_QUOTA = 16
+    """Its topic had used up its quota: logged without its payload, to be counted ..."""
+    SAMPLE = 32
+    """... or one of the few whose payload is kept, for the quarantine."""
     DAMAGED = 128
     """Was in the log and cannot be read any more: nothing of it is known but its offset. Never written."""
 

@@ -10,11 +10,12 @@ again without telling anything twice.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import structlog
 
 from devices.readings import Decoded, Key
@@ -36,6 +37,7 @@ from rules.evaluate import apply, mark, tick
 from store import indicators
 from store import registry as store_registry
 from store.database import Absence, answering, connect
+from store.forget import forget_batch
 from store.readers import Place, offsets
 from store.release import Held, release_batch
 from store.room import disk_of
@@ -73,6 +75,8 @@ class City:
     registry: Registry
     numbers: dict[Key, int]
     boards: dict[str, Board]
+    forgotten: set[int] = field(default_factory=set)
+    """Numbers of devices that were forgotten; none is given twice."""
 
     @classmethod
     def of(cls, registry: Registry) -> "City":
@@ -80,13 +84,25 @@ class City:
 
     def renew(self, changes: Registry) -> None:
         """Take changes of the registry over, keeping the state of the devices."""
-        registry = self.registry.updated(changes)
-        boards = blank_boards(registry)
+        changes = changes.without(self.forgotten) if self.forgotten else changes
+        self.registry = self.registry.updated(changes)
+        self.numbers.update(changes.numbers())
+        self._rebuild(set(changes.kind.tolist()))
+
+    def forget(self, device_no: Collection[int]) -> None:
+        """Know some devices no more, also when somebody still reads a registry that has them."""
+        self.forgotten.update(device_no)
+        kinds_of = set(self.registry.kind[np.isin(self.registry.device_no, list(device_no))].tolist())
+        self.registry = self.registry.without(device_no)
+        self.numbers = {key: number for key, number in self.numbers.items() if number not in self.forgotten}
+        self._rebuild(kinds_of)
+
+    def _rebuild(self, names: Collection[str]) -> None:
+        """New boards of these kinds, with the state that the old ones have."""
+        boards = blank_boards(self.registry, names)
         for name, board in boards.items():
             if (old := self.boards.get(name)) is not None:
                 board.take_over(old.device_no, dict(old.arrays()))
-        self.registry = registry
-        self.numbers.update(changes.numbers())
         self.boards.update(boards)
 
 
@@ -121,6 +137,8 @@ class Worker:
     clock: Clock
     city: City
     history: History
+    strangers: int = 50_000
+    """So many devices that nobody declared are taken in at most."""
     shared: Shared = field(default_factory=Shared)
     samples: Samples = field(default_factory=Samples)
     rules_offset: int = 0
@@ -128,6 +146,8 @@ class Worker:
     checkpointed_offset: int = 0
     release_at: float = 0.0
     """When to look again whether somebody wants a release from the quarantine."""
+    forget_at: float = 0.0
+    """Likewise, whether devices are to be forgotten."""
     unsaved: Refusal = field(default_factory=lambda: Refusal(*UNSAVED))
     crowded: Refusal = field(default_factory=lambda: Refusal(*CROWDED))
     is_watching: bool = False
@@ -293,7 +313,8 @@ class Worker:
                         self.store_offset = await place.claim(connection, lambda: self.log.next_offset)
                     is_refused = False
                     logger.info("the store goes on", offset=self.store_offset)
-                    await self._store(Writer(connection, STORE, self.log.log_id), place, away)
+                    writer = Writer(connection, STORE, self.log.log_id, self.strangers)
+                    await self._store(writer, place, away)
             except DatabaseUnavailable as error:
                 if away.begins():
                     logger.warning("the database is away; readings wait in the log", why=str(error))
@@ -318,7 +339,7 @@ class Worker:
                 self.store_offset = place.offset
                 is_behind = self.log.next_offset - self.store_offset > BEHIND_MESSAGES
                 self.history.rest = HISTORY_REST if is_behind else 1.0
-            elif not await self.release(writer):
+            elif not await self.forget(writer) and not await self.release(writer):
                 await asyncio.sleep(IDLE_S / 2)
             if lasted := away.ends():
                 waiting = self.log.next_offset - self.store_offset
@@ -339,6 +360,19 @@ class Worker:
             return None
         messages = self.log.read(self.store_offset, BEHIND_MESSAGES)
         return self.decode(messages) if messages else None
+
+    async def forget(self, writer: Writer) -> bool:
+        """Forget devices that nobody declared if somebody wants that: in the registry, then here, in one breath."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self.forget_at:
+            return False
+        forgotten = await forget_batch(writer.connection, self.clock.now())
+        if forgotten is None:
+            self.forget_at = loop.time() + RELEASE_S
+            return False
+        self.city.forget(forgotten)
+        self.shared = Shared()  # it may hold readings with their numbers; the store decodes them again
+        return True
 
     async def release(self, writer: Writer) -> bool:
         """Release a batch of the quarantine if somebody wants that; what is live goes first."""

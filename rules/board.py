@@ -3,7 +3,7 @@
 A row is a device, in the order of the registry. Times are int64 microseconds since 1970; 0 is never.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Self
 
@@ -261,6 +261,6 @@ def states(board: Board, rows: Rows) -> NDArray[np.uint8]:
     return shown
 
 
-def blank_boards(registry: Registry) -> dict[str, Board]:
-    """A blank board for every kind."""
-    return {name: Board.of(kind, registry) for name, kind in kinds().items()}
+def blank_boards(registry: Registry, names: Collection[str] | None = None) -> dict[str, Board]:
+    """A blank board for every kind, or for some."""
+    return {name: Board.of(kind, registry) for name, kind in kinds().items() if names is None or name in names}

@@ -3,13 +3,14 @@
 import asyncio
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from devices.quota import BURST_S, Rate, speaker
 from hub.clock import SECOND_US, Clock
 from hub.errors import BadSetting
 from simulators.packets import Publish
@@ -22,6 +23,8 @@ EVEN_GAP_US = SECOND_US
 """Between messages of a recording that tells no times."""
 FASTEST = 1000.0
 READ_AT_ONCE = 1000
+MANY_TOPICS = 100_000
+UNLIMITED = Rate(0.0, 0.0)
 SHOWN_LINES = 20
 """So many bad lines are named; the rest is counted."""
 
@@ -54,6 +57,7 @@ async def run(
     keep_time: bool = False,
     page: bool = False,
     repeat: bool = False,
+    rate: Rate = UNLIMITED,
     clock: Clock | None = None,
     stop: asyncio.Event | None = None,
     console: Console | None = None,
@@ -61,13 +65,14 @@ async def run(
     """Publish a recording's messages at the pace of their reception, `speed` times as fast on the hub's clock.
 
     Event times are moved to now, at the same pace as the messages, unless `keep_time`. Without `page` messages carry
-    the mark that keeps the hub from calling anybody. `repeat` starts over at the end until `stop` is set. BadFile,
+    the mark that keeps the hub from calling anybody. A topic is given half of `rate` at most, its quota in hub time,
+    however fast it was asked. `repeat` starts over at the end until `stop` is set. BadFile,
     BadSetting or BrokerUnavailable.
     """
     tape = await asyncio.to_thread(checked, file, speed)
     screen = console or Console(file=sys.stderr)
     stop = stop or asyncio.Event()
-    player = _Player(tape, clock or Clock(), stop, _Words(screen, file), speed, keep_time, page)
+    player = _Player(tape, clock or Clock(), stop, _Words(screen, file), speed, keep_time, page, rate)
     async with connected(mqtt_url) as broker:
         with _progress(screen) as progress:
             bar = progress.add_task(file.name, total=tape.length, messages=0)
@@ -127,10 +132,19 @@ class _Player:
     """A tape, how it is to be played, and how far it was."""
 
     def __init__(
-        self, tape: Tape, clock: Clock, stop: asyncio.Event, words: _Words, speed: float, keep_time: bool, page: bool
+        self,
+        tape: Tape,
+        clock: Clock,
+        stop: asyncio.Event,
+        words: _Words,
+        speed: float,
+        keep_time: bool,
+        page: bool,
+        rate: Rate,
     ) -> None:
         self._tape, self._clock, self._stop = tape, clock, stop
         self._speed, self._keep_time, self._page = speed, keep_time, page
+        self._rate = rate
         self.words = words
         self.done = Replayed()
         self.outbox = Outbox()
@@ -140,15 +154,17 @@ class _Player:
         """Play the tape once; was there anything to play?"""
         items = self._tape.items()
         pace = _Pace(self._clock.now_us(), self._speed)
+        limit = _Limit(self._rate)
         found = False
         while some := await asyncio.to_thread(list, islice(items, READ_AT_ONCE)):
             for message in self._good(some):
                 found = True
                 planned_us = pace.planned_us(message.at_us)
-                if planned_us > self._clock.now_us():
+                due_us = limit.due_us(message, max(planned_us, self._clock.now_us()))
+                if due_us > self._clock.now_us():
                     await broker.send(self.outbox)
                     self.show()
-                    await self._wait_until(planned_us)
+                    await self._wait_until(due_us)
                 if self._stop.is_set():
                     self.done.is_whole = False
                     break
@@ -211,6 +227,24 @@ class _Pace:
             self._offset_us += max(0, (at_us or 0) - (self._before_us or 0)) if known else EVEN_GAP_US
         self._is_first, self._before_us = False, at_us
         return self._start_us + int(self._offset_us / self._speed)
+
+
+@dataclass(slots=True)
+class _Limit:
+    """Keeps a recording within the hub's quota, so that nothing of it is cut: half of it, the rest is the device's."""
+
+    rate: Rate
+    paid_us: dict[str, int] = field(default_factory=dict)
+    """By speaker, until when on the hub's clock what was played is paid for (see ingest/quota.py)."""
+
+    def due_us(self, message: Recorded, now_us: int) -> int:
+        """When a message may be played that would be played now."""
+        topic = speaker(message.topic)
+        if len(self.paid_us) > MANY_TOPICS:
+            self.paid_us = {other: paid_us for other, paid_us in self.paid_us.items() if paid_us > now_us}
+        paid_us = max(self.paid_us.get(topic, 0), now_us) + int(2 * self.rate.cost_s(len(message.payload)) * SECOND_US)
+        self.paid_us[topic] = paid_us
+        return max(now_us, paid_us - int(BURST_S / 2 * SECOND_US))
 
 
 def _is_command(topic: str) -> bool:

@@ -5,7 +5,13 @@ from collections.abc import Mapping, Sequence
 from psycopg import sql
 
 BECAME: Mapping[str, Sequence[str]] = {
-    "messages": ("messages_decoded", "messages_quarantined", "messages_discarded", "messages_duplicate"),
+    "messages": (
+        "messages_decoded",
+        "messages_quarantined",
+        "messages_discarded",
+        "messages_duplicate",
+        "messages_over_quota",
+    ),
     "readings": (
         "readings_stored",
         "readings_merged",
@@ -13,6 +19,7 @@ BECAME: Mapping[str, Sequence[str]] = {
         "readings_quarantined",
         "readings_discarded",
         "readings_withheld",
+        "readings_over_quota",
     ),
 }
 """What became of the messages that were read, and of the readings in them: columns of the table `reader`."""

@@ -48,6 +48,9 @@ CLOCK_OFF_S = 2.0
 ROLLUPS_S = 900.0
 """Figures by the quarter of an hour that lag by more than one."""
 OVERDUE = timedelta(minutes=5)
+EXCESS_S = 600.0
+"""Who was beyond a limit so lately is so now."""
+EXCESS_SHOWN = 50
 
 ASK_S = 10.0
 """A database that takes longer to tell its figures does not answer."""
@@ -75,9 +78,15 @@ Code = Literal[
     "notifications",
     "rollups",
     "audit",
+    "over_quota",
+    "too_many_strangers",
+    "quarantine_full",
+    "oversized",
 ]
 REFUSE = ("disk_full", "disk_readonly")
 """Faults of a disk that say by themselves why nothing is acknowledged."""
+LIMITS: tuple[Code, ...] = ("over_quota", "too_many_strangers", "quarantine_full")
+"""Faults for which somebody is beyond a limit."""
 Connect = Callable[[], AbstractAsyncContextManager[Connection]]
 
 
@@ -96,9 +105,27 @@ class Reader:
     messages_per_s: float | None
     is_of_other_log: bool
     messages_unaccounted: int
-    """Read - (decoded + quarantined whole + duplicates); 0 or the hub has lost count."""
+    """Read - (decoded + quarantined whole + duplicates + over quota); 0 or the hub has lost count."""
     readings_unaccounted: int
-    """Decoded - (stored + merged + duplicates + quarantined + withheld); 0 likewise."""
+    """Decoded - (stored + merged + duplicates + quarantined + withheld + over quota); 0 likewise."""
+    messages_over_quota: int = 0
+    """Counted and not kept."""
+    readings_over_quota: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """Who is beyond a limit now."""
+
+    source: str
+    reason: str
+    """over_quota, too_many_strangers or quarantine_full"""
+    name: str
+    """The topic; the kind of the strangers; the reason whose quarantine is full."""
+    messages: int
+    """So many since `first_at`, the few that are kept as samples included."""
+    first_at: datetime
+    last_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +145,8 @@ class Stored:
     """This machine's clock minus the database's, in seconds."""
     audit: LastAudit | None
     """The last one; None before the first."""
+    beyond: tuple[Beyond, ...] = ()
+    """The worst first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +176,8 @@ class Fault:
     amount: float = 0.0
     """Messages, bytes or seconds, as the code says."""
     for_s: float = 0.0
+    who: tuple[str, ...] = ()
+    """Topics, kinds or reasons, where some are concerned; the worst first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +221,7 @@ class Pulse:
         files = await asyncio.to_thread(read_files, self.home)
         try:
             async with answering(ASK_S), connect() as conn:
-                found = await _ask(conn, self.clock.now())
+                found = await _ask(conn, self.clock)
         except (DatabaseUnavailable, *GONE):
             found = None
         heads = {folder: log.head for folder, log in files.logs.items()}
@@ -218,6 +249,7 @@ class Pulse:
                 _passed_s(found.rollups_since or at, at, self.clock.speed),
                 found.clock_ahead_s,
                 found.audit,
+                tuple(found.beyond),
             )
         )
         arrivals = {folder: before.rate(folder, now) for folder in files.logs}
@@ -237,6 +269,7 @@ class _Found:
     rollups_since: datetime | None
     clock_ahead_s: float
     audit: LastAudit | None
+    beyond: list[Beyond]
 
 
 def faults(health: Health) -> list[Fault]:
@@ -250,7 +283,10 @@ def faults(health: Health) -> list[Fault]:
         found.append(Fault("no_log"))
     for reader in health.stored.readers if health.stored else ():
         found += _reader_faults(reader, health.arrivals_per_s.get(LOG_OF.get(reader.name, "")) or 0.0)
-    return found + _file_faults(health.files) + (_stored_faults(health.stored) if health.stored else [])
+    found += _file_faults(health.files)
+    if health.stored:
+        found += _stored_faults(health.stored) + _beyond_faults(health.stored, health.at, health.clock.speed)
+    return found
 
 
 def _reader_faults(reader: Reader, arrivals_per_s: float) -> list[Fault]:
@@ -273,6 +309,8 @@ def _file_faults(files: Files) -> list[Fault]:
         found.append(Fault("no_rules", for_s=files.checkpoint_s or 0.0))
     if log and log.still_s is not None and log.still_s > SILENCE_S:
         found.append(Fault("silence", for_s=log.still_s))
+    if files.oversized:
+        found.append(Fault("oversized", who=files.oversized))
     disks = [fault for disk in files.disks for fault in _disk_faults(disk)]
     if files.written_s is not None and files.written_s > WRITTEN_S and not any(f.code in REFUSE for f in disks):
         found.append(Fault("unwritten", for_s=files.written_s))
@@ -305,10 +343,24 @@ def _stored_faults(stored: Stored) -> list[Fault]:
     return found
 
 
+def _beyond_faults(stored: Stored, at: datetime, speed: float) -> list[Fault]:
+    """One for each limit, however many are beyond it."""
+    found: list[Fault] = []
+    for code in LIMITS:
+        if who := [one for one in stored.beyond if one.reason == code]:
+            since = min(one.first_at for one in who)
+            total = sum(one.messages for one in who)
+            names = tuple(one.name for one in who)
+            found.append(Fault(code, amount=total, for_s=_passed_s(since, at, speed), who=names))
+    return found
+
+
 # The database
 
 
-async def _ask(conn: Connection, now: datetime) -> _Found:
+async def _ask(conn: Connection, clock: Clock) -> _Found:
+    now = clock.now()
+    lately = now - timedelta(seconds=EXCESS_S) * clock.speed
     began_us = time.time_ns() // 1000
     database_now = (await _rows(conn, "clock"))[0]["now"]
     middle = to_datetime((began_us + time.time_ns() // 1000) // 2)
@@ -319,6 +371,7 @@ async def _ask(conn: Connection, now: datetime) -> _Found:
         {row["priority"]: row["count"] for row in await _rows(conn, "incidents")},
         clock_ahead_s=(middle - database_now).total_seconds(),
         audit=await audit.last(conn),
+        beyond=[Beyond(**row) for row in await _rows(conn, "excess", since=lately, limit=EXCESS_SHOWN)],
         **numbers,
     )
 
@@ -341,6 +394,8 @@ def _reader(row: DictRow, files: Files, rate: float | None, at: datetime, speed:
         is_of_other_log=is_other,
         messages_unaccounted=row["messages_unaccounted"],
         readings_unaccounted=row["readings_unaccounted"],
+        messages_over_quota=row["messages_over_quota"],
+        readings_over_quota=row["readings_over_quota"],
     )
 
 

@@ -6,6 +6,7 @@ import struct
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from store.quarantine import readable
@@ -20,6 +21,10 @@ ERROR = re.compile(
     r'\[(?:error|critical) *\]|"level": ?"(?:error|critical)"|\b(?:ERROR|FATAL|PANIC): |Error: |^beffroi: '
 )
 """How structlog, PostgreSQL, Mosquitto, Python and the command line each tell of one."""
+OVERSIZED = re.compile(r"(\S+): Client (.+) disconnected due to oversize packet\.")
+CONNECTED = re.compile(r"\S+: New client connected from \S+ as (.+) \(p\d.* u'(.+)'\)\.")
+"""How the embedded Mosquitto tells of a packet that is too large, and whose account a client uses."""
+OVERSIZED_S = 600.0
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -55,6 +60,8 @@ class Files:
     """Since intake showed last that it can write its log, in real seconds; None when there is no log."""
     disks: tuple[Disk, ...]
     last_errors: tuple[LastError, ...]
+    oversized: tuple[str, ...] = ()
+    """Clients of the embedded broker that sent a packet too large of late, with their accounts."""
 
     @property
     def fullest(self) -> Disk:
@@ -71,6 +78,7 @@ def read_files(home: Path) -> Files:
         written_s=_age_s(home / LOG_OF["store"] / "head"),
         disks=tuple(disks(home, probe=True)),
         last_errors=last_errors(home / "logs"),
+        oversized=oversized(home / "logs" / "mosquitto.log", time.time()),
     )
 
 
@@ -98,13 +106,39 @@ def last_errors(folder: Path) -> tuple[LastError, ...]:
 
 
 def _last_error(path: Path) -> str:
+    return next((readable(line.strip())[:300] for line in reversed(_tail(path)) if ERROR.search(line)), "")
+
+
+def oversized(log: Path, now_s: float) -> tuple[str, ...]:
+    """Clients whose packets the broker found too large in the last minutes, the last one first."""
+    accounts: dict[str, str] = {}
+    found: dict[str, None] = {}
+    for line in _tail(log):
+        if connected := CONNECTED.fullmatch(line):
+            accounts[connected[1]] = connected[2]
+        elif (ended := OVERSIZED.fullmatch(line)) and now_s - _told_s(ended[1]) < OVERSIZED_S:
+            name = f"{ended[2]} ({accounts[ended[2]]})" if ended[2] in accounts else ended[2]
+            found.pop(name, None)
+            found[name] = None
+    return tuple(reversed(found))
+
+
+def _told_s(local: str) -> float:
+    """A time of Mosquitto's log, which is this machine's; 0 for none."""
+    try:
+        return datetime.fromisoformat(local).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def _tail(path: Path) -> list[str]:
+    """The last lines of a process's log."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - TAIL_BYTES))
-            lines = COLOUR.sub("", file.read().decode("utf-8", "replace")).splitlines()
-    except OSError:  # rotated or removed just now
-        return ""
-    return next((readable(line.strip())[:300] for line in reversed(lines) if ERROR.search(line)), "")
+            return COLOUR.sub("", file.read().decode("utf-8", "replace")).splitlines()
+    except OSError:  # not there, rotated or removed just now
+        return []
 
 
 def _age_s(path: Path) -> float | None:

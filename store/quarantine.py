@@ -13,6 +13,7 @@ SQL = statements("quarantine")
 CHOSEN = sql.SQL(SQL["chosen"])
 KEPT = timedelta(days=30)
 """So long what was released is still shown."""
+EXCESS_KEPT = 10_000
 SHOWN_BYTES = 1000
 """So much of a payload is read for a list; nobody reads more of it there."""
 
@@ -94,6 +95,11 @@ async def discard(conn: Connection, choice: Choice, *, by: str, now: datetime) -
     statement = sql.SQL(SQL["discard"]).format(chosen=CHOSEN)
     rows = await (await conn.execute(statement, {**asdict(choice), "by": by, "now": now})).fetchall()
     return sum(row["discarded"] for row in rows)
+
+
+async def forget_excess(conn: Connection, now: datetime) -> None:
+    """Forget who was beyond a limit longer than KEPT ago, and all but the last when they are many."""
+    await conn.execute(SQL["forget_excess"], {"before": now - KEPT, "most": EXCESS_KEPT})
 
 
 def _quarantined(row: dict[str, Any]) -> Quarantined:

@@ -1,6 +1,6 @@
 """The registry in the database: devices are imported, met, announced, and read back as columns."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -38,7 +38,7 @@ async def import_devices(connection: Connection, devices: Sequence[Device], now:
     In one transaction, the caller's if it has one. The same import again changes nothing.
     """
     async with connection.transaction():
-        version = await _next_version(connection)
+        version = await next_version(connection)
         await connection.execute(SQL["lock"])
         await connection.execute(SQL["incoming"])
         await _copy(connection, devices)
@@ -55,7 +55,7 @@ async def import_devices(connection: Connection, devices: Sequence[Device], now:
         changed = (await connection.execute(SQL["change"], {"now": now, "version": version})).rowcount
         await connection.execute(SQL["drop_incoming"])
         if added or changed:
-            await connection.execute(SQL["raise_version"], {"version": version})
+            await raise_version(connection, version)
     return ImportResult(added, changed, len(devices) - left_out - added - changed, sorted(bad))
 
 
@@ -101,11 +101,16 @@ async def version(connection: Connection) -> int:
     return int(row["version"])
 
 
-async def _next_version(connection: Connection) -> int:
+async def next_version(connection: Connection) -> int:
     """The version of the change that this transaction makes; other writers wait until it is committed."""
     row = await (await connection.execute(SQL["next_version"])).fetchone()
     assert row is not None
     return int(row["version"])
+
+
+async def raise_version(connection: Connection, version: int) -> None:
+    """Let everybody read again what changed."""
+    await connection.execute(SQL["raise_version"], {"version": version})
 
 
 async def load(connection: Connection, since: int = -1) -> Registry:
@@ -137,18 +142,47 @@ async def commissioned(
             yield Device(**{**row, "attributes": decode(row["attributes"]), "neighbours": neighbours})
 
 
+async def numbers(connection: Connection, keys: Sequence[Key]) -> dict[Key, int]:
+    """The device numbers of those that the registry knows."""
+    communes, kind_names, ids = ([key[place] for key in keys] for place in range(3))
+    names = {"communes": communes, "kinds": kind_names, "ids": ids}
+    rows = await (await connection.execute(SQL["numbers"], names)).fetchall()
+    return {(row["commune"], row["kind"], row["id"]): row["device_no"] for row in rows}
+
+
+class Met(NamedTuple):
+    """What became of strangers."""
+
+    numbers: dict[Key, int]
+    """Of those that are known now."""
+    new: list[int]
+    """The numbers that were given just now: nothing is stored of them."""
+    refused: frozenset[Key]
+
+
+async def meet(connection: Connection, strangers: Collection[Key], now: datetime, *, limit: int) -> Met:
+    """Take strangers in, in the caller's transaction; at most `limit` devices wait to be commissioned."""
+    communes, kind_names, ids = ([key[place] for key in strangers] for place in range(3))
+    names = {"communes": communes, "kinds": kind_names, "ids": ids, "types": list(map(sole_type, kind_names))}
+    rows = await (await connection.execute(SQL["meet"], {**names, "now": now, "limit": limit})).fetchall()
+    met = {(row["commune"], row["kind"], row["id"]): row["device_no"] for row in rows}
+    new = [row["device_no"] for row in rows if row["is_new"]]
+    if left := [key for key in strangers if key not in met]:
+        met |= await numbers(connection, left)  # somebody else may have declared one just now
+    return Met(met, new, frozenset(key for key in left if key not in met))
+
+
 async def register_unknown(connection: Connection, keys: Iterable[Key], now: datetime) -> dict[Key, int]:
     """Device numbers of these, in the caller's transaction; those not yet known wait to be commissioned."""
     met = sorted(set(keys))
     communes, kind_names, ids = ([key[place] for key in met] for place in range(3))
     names = {"communes": communes, "kinds": kind_names, "ids": ids}
     types = [sole_type(kind) for kind in kind_names]
-    version = await _next_version(connection)
+    version = await next_version(connection)
     added = await connection.execute(SQL["register_unknown"], {**names, "types": types, "now": now, "version": version})
     if added.rowcount:
-        await connection.execute(SQL["raise_version"], {"version": version})
-    rows = await (await connection.execute(SQL["numbers"], names)).fetchall()
-    return {(row["commune"], row["kind"], row["id"]): row["device_no"] for row in rows}
+        await raise_version(connection, version)
+    return await numbers(connection, met)
 
 
 async def announce(connection: Connection, key: Key, announced: Mapping[str, object], now: datetime) -> None:
@@ -156,7 +190,7 @@ async def announce(connection: Connection, key: Key, announced: Mapping[str, obj
     await register_unknown(connection, [key], now)
     commune, kind, device_id = key
     said = introduction(kind, announced)
-    version = await _next_version(connection)
+    version = await next_version(connection)
     row = await (
         await connection.execute(
             SQL["announce"],
@@ -172,7 +206,7 @@ async def announce(connection: Connection, key: Key, announced: Mapping[str, obj
         )
     ).fetchone()
     if row is not None and row["to_commission"]:
-        await connection.execute(SQL["raise_version"], {"version": version})
+        await raise_version(connection, version)
 
 
 async def to_commission(connection: Connection) -> list[dict[str, Any]]:

@@ -155,7 +155,8 @@ async def release_batch(
         await _move(writer.connection, asked, settled, added.counts)
         counts = accounts(batch, added.counts, added.rejected)
         await advance(writer.connection, writer.name, writer.log_id, at_offset, at_offset, counts, now)
-    writer.remember(decoded, added)
+    writer.remember(added)
+    writer.room = None
     return added.met
 
 

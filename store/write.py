@@ -1,7 +1,9 @@
 """The store's write: a decoded stretch of the log becomes rows and a moved offset, in one transaction."""
 
+import time
 from collections import Counter
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -13,18 +15,23 @@ from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
 from devices.kind import Kind
-from devices.readings import UNKNOWN, Decoded, Key, Readings, Rejected
+from devices.readings import UNKNOWN, Decoded, Excess, Key, Readings, Rejected
 from hub.clock import to_datetime, to_us
 from store import pgcopy, registry, rollup
 from store.database import Connection
 from store.jsonb import jsonb, storable
 from store.merge import Merged, Outcome, Stored, fill_statement, keys_of, merge, stage, stage_ddl, stored_statement
+from store.quarantine_room import Bounds, Room
 from store.readers import advance
 from store.schema import columns
 from store.sql import statements
+from store.strangers import turn_away
 
 SQL = statements("write")
 NEVER = np.iinfo(np.int64).min
+WHOLE = -1
+"""The part number of a message as a whole."""
+NAMED_AT_ONCE = 100
 COPY_TYPE = {"real": ">f4", "double": ">f8", "flag": "u1"}
 
 
@@ -54,7 +61,10 @@ class Added:
     counts: Counter[str]
     """Columns of `reader`."""
     rejected: list[Rejected]
-    """What could not be decoded, and what conflicts with what is stored."""
+    """What could not be decoded, what conflicts with what is stored, and what strangers said that are too many."""
+    excess: Excess
+    stored: Sequence[Readings]
+    """The readings, without those of strangers that are too many."""
 
 
 @dataclass(slots=True)
@@ -64,7 +74,13 @@ class Writer:
     connection: Connection
     name: str
     log_id: UUID
+    strangers: int = 50_000
+    """So many devices that nobody declared are taken in at most."""
+    bounds: Bounds = field(default_factory=Bounds)
+    """Of the quarantine."""
     ends: Ends = field(default_factory=Ends)
+    room: Room | None = None
+    """What the quarantine holds, once it was asked."""
 
     async def write(self, decoded: Decoded, numbers: dict[Key, int], now: datetime) -> dict[Key, int]:
         """Store a stretch of the log and move the reader past it; returns the devices met for the first time.
@@ -73,7 +89,8 @@ class Writer:
         """
         async with self.connection.transaction():
             added = await self.add(decoded, numbers, now)
-            await self._write_quarantine(added.rejected)
+            room = await self._quarantine(added)
+            await self._write_excess(added.excess, now)
             await advance(
                 self.connection,
                 self.name,
@@ -83,13 +100,16 @@ class Writer:
                 added.counts,
                 now,
             )
-        self.remember(decoded, added)
+        self.room = room
+        self.remember(added)
         return added.met
 
     async def add(self, decoded: Decoded, numbers: dict[Key, int], now: datetime) -> Added:
         """Store what was decoded, in the caller's transaction; what is refused is handed back."""
-        met = await self._register(decoded, numbers, now)
+        met, refused = await self._register(decoded, numbers, now)
         all_numbers = {**numbers, **met} if met else numbers
+        turned_away = turn_away(decoded, refused)
+        decoded = turned_away.decoded
         counts = Counter(decoded.counts)
         conflicts: list[Rejected] = []
         for readings in decoded.readings:
@@ -100,23 +120,35 @@ class Writer:
         await self._write_events(decoded, all_numbers)
         for told in decoded.announcements:
             await registry.announce(self.connection, told.key, told.announced, to_datetime(told.received_us))
-        return Added(met, all_numbers, counts, [*decoded.rejected, *conflicts])
+        rejected = [*decoded.rejected, *conflicts, *turned_away.rejected]
+        return Added(met, all_numbers, counts, rejected, decoded.over_quota + turned_away.excess, decoded.readings)
 
-    def remember(self, decoded: Decoded, added: Added) -> None:
+    def remember(self, added: Added) -> None:
         """Know the newest times of what was added, once its transaction has ended well."""
-        for readings in decoded.readings:
+        for readings in added.stored:
             numbered = _numbered(readings, added.numbers)
             np.maximum.at(self.ends.ts_us, numbered.device_no, numbered.ts_us)
 
-    async def _register(self, decoded: Decoded, numbers: dict[Key, int], now: datetime) -> dict[Key, int]:
-        """Number the devices that speak without being known."""
+    async def _register(
+        self, decoded: Decoded, numbers: dict[Key, int], now: datetime
+    ) -> tuple[dict[Key, int], frozenset[Key]]:
+        """Number the devices that speak without being known; those beyond the limit are refused.
+
+        Of a new number it is known that nothing is stored; none is given twice, also when the transaction fails.
+        """
         heard: set[Key] = set()
         for readings in decoded.readings:
             heard.update(readings.strangers.values())
         heard.update(event.key for event in decoded.events)
         heard.update(told.key for told in decoded.announcements)
         strangers = sorted(key for key in heard if key not in numbers)
-        return await registry.register_unknown(self.connection, strangers, now) if strangers else {}
+        if not strangers:
+            return {}, frozenset()
+        met = await registry.meet(self.connection, strangers, now, limit=self.strangers)
+        if met.new:
+            self.ends.reach(max(met.new))
+            self.ends.known[met.new] = True
+        return met.numbers, met.refused
 
     async def _write_readings(
         self, readings: Readings, decoded: Decoded, now: datetime
@@ -202,7 +234,28 @@ class Writer:
         if rows:
             await self.connection.cursor().executemany(SQL["event"], rows)
 
-    async def _write_quarantine(self, rejected: Sequence[Rejected]) -> None:
+    async def _quarantine(self, added: Added) -> Room | None:
+        """Write what was refused, as far as there is room, and move what is only counted to its own account."""
+        if not added.rejected:
+            return self.room
+        room = deepcopy(self.room)
+        if room is None or room.is_old:
+            room = await Room.load(self.connection, self.bounds)
+        shared = room.share(added.rejected, time.monotonic())
+        await self._write_quarantine(shared.kept)
+        parts = [one.part for one in shared.counted]
+        for (source, reason), count in shared.too_many.items():
+            asked = {"source": source, "reason": reason, "count": count}
+            gone = await (await self.connection.execute(SQL["give_way"], asked)).fetchall()
+            parts += [row["part"] for row in gone]
+        whole = parts.count(WHOLE)
+        for what, count in (("messages", whole), ("readings", len(parts) - whole)):
+            added.counts[f"{what}_quarantined"] -= count
+            added.counts[f"{what}_over_quota"] += count
+        added.excess.update(shared.excess)
+        return room
+
+    async def _write_quarantine(self, kept: Sequence[Rejected]) -> None:
         rows = [
             (
                 self.log_id,
@@ -215,10 +268,19 @@ class Writer:
                 r.reason,
                 storable(r.detail),
             )
-            for r in rejected
+            for r in kept
         ]
         if rows:
             await self.connection.cursor().executemany(SQL["quarantine"], rows)
+
+    async def _write_excess(self, excess: Excess, now: datetime) -> None:
+        """Name who is beyond which limit; the worst when they are many."""
+        rows = [
+            {"source": source, "reason": reason, "name": storable(name), "messages": count, "now": now}
+            for (source, reason, name), count in excess.most_common(NAMED_AT_ONCE)
+        ]
+        if rows:
+            await self.connection.cursor().executemany(SQL["excess"], rows)
 
 
 def _numbered(readings: Readings, numbers: dict[Key, int]) -> Readings:

@@ -35,10 +35,12 @@ RECOUNTED = {
     "messages_decoded": "  decoded",
     "messages_quarantined": "  refused whole",
     "messages_duplicate": "  delivered again",
+    "messages_over_quota": "  over their quota, only counted",
     "readings": "readings",
     "readings_found": "  in their tables",
     "readings_quarantined": "  refused, or contrary to what is stored",
     "readings_withheld": "  withheld for privacy",
+    "readings_over_quota": "  of too many strangers, only counted",
     "readings_removed": "  removed since, their time being over",
 }
 FIRST_S, RETRY_S = 60.0, 5.0

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from devices.quota import Rate
 from hub.commands.clock import hub_clock
 from hub.commands.stopping import run_until_signal
 from hub.secrets import Secrets, mqtt_url
@@ -20,9 +21,11 @@ def run(settings: Settings, file: Path, *, speed: float, keep_time: bool, page: 
     async def work(stopping: asyncio.Event) -> None:
         url = mqtt_url(settings, Secrets.of(settings.home), "simulator")
         clock = await hub_clock(url, settings.the_clock)
-        played.append(
-            await replay.run(url, file, speed=speed, keep_time=keep_time, page=page, clock=clock, stop=stopping)
+        rate = Rate.of(settings.quota_messages_per_s, settings.quota_bytes_per_s)
+        done = await replay.run(
+            url, file, speed=speed, keep_time=keep_time, page=page, rate=rate, clock=clock, stop=stopping
         )
+        played.append(done)
 
     run_until_signal(work)
     if not played:

@@ -13,6 +13,7 @@ from dashboard.health_words import (
     accounts_text,
     ago,
     audit_text,
+    beyond_text,
     clock_text,
     log_name,
     rate_text,
@@ -27,7 +28,7 @@ from hub.errors import BeffroiError, BrokerUnavailable
 from hub.secrets import Secrets, database_url, mqtt_url
 from hub.settings import Settings
 from store.database import connect
-from store.health import Fault, Health, Pulse, faults
+from store.health import Fault, Health, Pulse, Stored, faults
 
 
 def run(settings: Settings, *, as_json: bool) -> int:
@@ -86,6 +87,9 @@ def _print(health: Health, said: list[str], words: Words) -> None:
     if health.stored:
         console.print(_readers(health, words))
         console.print()
+        if health.stored.beyond:
+            console.print(_beyond(health.stored, words))
+            console.print()
         console.print(_reasons(health, words) if health.stored.quarantine else "Nothing is in quarantine.")
         console.print()
     console.print(_numbers(health, words))
@@ -122,6 +126,13 @@ def _readers(health: Health, words: Words) -> Table:
             ago(reader.still_s, words),
             accounts_text(reader, words),
         )
+    return table
+
+
+def _beyond(stored: Stored, words: Words) -> Table:
+    table = Table("beyond a limit", "who", "messages, since", box=None, header_style="bold", pad_edge=False)
+    for one in stored.beyond:
+        table.add_row(*beyond_text(one, words))
     return table
 
 

@@ -34,6 +34,7 @@ def run(settings: Settings) -> None:
                 clock=clock,
                 city=await load_city(url),
                 history=History(url, clock, ZoneInfo(settings.timezone), settings.keep, settings.home),
+                strangers=settings.strangers,
             )
             await worker.run(stopping)
 

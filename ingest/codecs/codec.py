@@ -24,6 +24,9 @@ Reason = Literal[
     "unsupported",
     "conflict",
     "damaged",
+    "over_quota",
+    "too_many_strangers",
+    "quarantine_full",
 ]
 WHOLE = -1
 """The part number of a message as a whole."""
@@ -69,6 +72,9 @@ class Codec(Protocol):
 
     def address(self, topic: str, commune: str) -> tuple[str, str] | None:
         """The (commune, kind) that a topic speaks of, where the topic alone tells it."""
+
+    def carries_many(self, topic: str) -> bool:
+        """May many devices speak on this one topic? Its quota is then a gateway's."""
 
     def decode(self, topic: str, payload: bytes, commune: str) -> list[Heard | Reject]:
         """Read a message; `commune` is the source's, for formats that carry none. Never raises."""

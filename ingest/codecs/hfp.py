@@ -98,6 +98,9 @@ class Hfp:
     def address(self, topic: str, commune: str) -> tuple[str, str] | None:
         return (commune, KIND.name) if isinstance(parse_topic(topic), Address) else None
 
+    def carries_many(self, topic: str) -> bool:
+        return False
+
     def decode(self, topic: str, payload: bytes, commune: str) -> list[Heard | Reject]:
         address = parse_topic(topic)
         if isinstance(address, Reject):

@@ -145,6 +145,9 @@ class Native:
         address = parse_topic(topic)
         return address.key[:2] if isinstance(address, Address) else None
 
+    def carries_many(self, topic: str) -> bool:
+        return topic.endswith("/batch")
+
     def decode(self, topic: str, payload: bytes, commune: str) -> list[Heard | Reject]:
         address = parse_topic(topic)
         if address is None or (isinstance(address, Address) and not payload):

@@ -87,6 +87,10 @@ class Wmbusmeters:
         """Nobody: the topic is whatever wmbusmeters' user chose."""
         return None
 
+    def carries_many(self, topic: str) -> bool:
+        """Yes: all telegrams that one receiver hears may be sent to one topic."""
+        return True
+
     def decode(self, topic: str, payload: bytes, commune: str) -> list[Heard | Reject]:
         try:
             return [_heard(json_object(payload), commune)]

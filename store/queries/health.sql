@@ -17,3 +17,7 @@ SELECT (SELECT count(*) FROM device WHERE commissioned_at IS NULL) AS to_commiss
 
 -- name: clock
 SELECT clock_timestamp() AS now
+
+-- name: excess
+SELECT source, reason, name, messages, first_at, last_at FROM excess
+WHERE last_at > %(since)s ORDER BY messages DESC, source, reason, name LIMIT %(limit)s

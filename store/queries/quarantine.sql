@@ -43,3 +43,11 @@ UPDATE reader r SET
     readings_quarantined = r.readings_quarantined - c.parts, readings_discarded = r.readings_discarded + c.parts
 FROM counted c WHERE c.name = r.name
 RETURNING c.whole + c.parts AS discarded
+
+-- name: held
+SELECT source, reason, count(*) AS messages, sum(length(payload)) AS bytes
+FROM quarantine WHERE released_at IS NULL GROUP BY source, reason
+
+-- name: forget_excess
+DELETE FROM excess WHERE last_at < %(before)s
+    OR last_at < (SELECT last_at FROM excess ORDER BY last_at DESC OFFSET %(most)s LIMIT 1)

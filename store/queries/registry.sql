@@ -173,3 +173,24 @@ SELECT device_no, commune, kind, id, type, label, lat, lon, announced, first_see
 FROM device
 WHERE commissioned_at IS NULL
 ORDER BY first_seen_at DESC NULLS LAST, device_no;
+
+-- name: meet
+-- Strangers are taken in as far as there is room; one statement, because the store waits for it with every write.
+WITH next AS (SELECT version + 1 AS version FROM registry_version FOR UPDATE),
+met AS (
+    SELECT DISTINCT * FROM unnest(%(communes)s::text[], %(kinds)s::text[], %(ids)s::text[], %(types)s::text[])
+        AS met (commune, kind, id, type)
+), added AS (
+    INSERT INTO device (commune, kind, id, type, first_seen_at, changed_at, changed_version)
+    SELECT commune, kind, id, type, %(now)s::timestamptz, %(now)s::timestamptz, next.version
+    FROM met CROSS JOIN next
+    WHERE NOT EXISTS (SELECT FROM device d WHERE (d.commune, d.kind, d.id) = (met.commune, met.kind, met.id))
+    LIMIT (SELECT greatest(0, %(limit)s - count(*)) FROM device WHERE commissioned_at IS NULL)
+    ON CONFLICT (commune, kind, id) DO NOTHING
+    RETURNING device_no, commune, kind, id
+), raised AS (
+    UPDATE registry_version SET version = next.version FROM next WHERE EXISTS (SELECT FROM added)
+)
+SELECT device_no, commune, kind, id, true AS is_new FROM added
+UNION ALL
+SELECT device_no, commune, kind, id, false FROM device JOIN met USING (commune, kind, id);

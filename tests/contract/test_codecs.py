@@ -176,3 +176,13 @@ def test_every_declared_example_is_heard_whole(kind: str) -> None:
         told = {name for name, value in zip(kinds()[kind].field_names, found.values, strict=True) if value is not None}
         assert told == set(example) - {"ts"}
         assert found.rest is None and found.ts_us is not None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_topic_on_which_many_devices_speak_is_known_as_such(name):
+    codec = codecs()[name]
+    for topic in TOPICS:
+        heard = [part for payload in PAYLOADS for part in codec.decode(topic, payload, "dijon")]
+        if len({part.key for part in heard if isinstance(part, Heard)}) > 1:
+            assert codec.carries_many(topic), topic
+    assert codecs()["native"].carries_many(TOPICS[1]) and not codecs()["native"].carries_many(TOPICS[0])

@@ -20,7 +20,7 @@ OF_A_DISK = {"disk", "disk_full", "disk_readonly", "database_full"}
 @pytest.mark.parametrize("code", get_args(Code))
 def test_every_fault_has_a_sentence(code: Code, language: str) -> None:
     name = "store" if code in OF_A_READER else "home/log" if code in OF_A_DISK else ""
-    fault = Fault(code, name, 12_000, 300.0)
+    fault = Fault(code, name, 12_000, 300.0, ("a/b",))
     said = sentence(fault, WORDS[language])
     assert len(said) > 20 and "{" not in said
 
@@ -33,6 +33,12 @@ def test_sentences_say_how_much() -> None:
     )
     assert "12\u202f000 messages attendent" in sentence(stuck, WORDS["fr"])
     assert sentence(Fault("disk", "home", 2_340_000_000), WORDS["en"]) == "Only 2.3 GB of the disk of home is free."
+
+
+def test_who_is_over_its_quota_is_named_and_cannot_break_the_line() -> None:
+    who = ("city/dijon/water_meter/x\x1b[2J/telemetry", "b" * 300, "c", "d", "e")
+    said = sentence(Fault("over_quota", amount=12_345, for_s=90.0, who=who), WORDS["en"])
+    assert "x\\x1b[2J/telemetry" in said and "12,345 messages" in said and "(+ 2)" in said and len(said) < 400
 
 
 def test_every_reason_of_the_decoder_has_a_name_and_advice() -> None:

@@ -281,3 +281,25 @@ def test_nothing_crashes_and_everything_is_counted(stream):
     assert all(r.detail for r in found.rejected)
     for readings in found.readings:
         assert not np.isinf(readings.values).any()
+
+
+def test_what_is_over_its_quota_is_counted_and_a_sample_is_refused():
+    cut = lamp(b"", flags=Flag.OVER_QUOTA)
+    sample = lamp(b"anything", flags=Flag.OVER_QUOTA | Flag.SAMPLE)
+    found = decoded(lamp({"ts": TS, "dim_pct": 50}), cut, sample, cut)
+    assert {name: count for name, count in found.counts.items() if name.startswith("messages")} == {
+        "messages": 4,
+        "messages_decoded": 1,
+        "messages_quarantined": 1,
+        "messages_duplicate": 0,
+        "messages_over_quota": 2,
+    }
+    (rejected,) = found.rejected
+    assert (rejected.reason, rejected.payload, rejected.offset) == ("over_quota", b"anything", 2)
+    assert found.over_quota == {("city", "over_quota", "city/dijon/street_lighting/L1/telemetry"): 3}
+
+
+def test_a_name_over_its_quota_tells_no_place():
+    topic = "/hfp/v2/journey/ongoing/vp/bus/0012/01211/1010/2/Kamppi/10:20/1040/4/60;24/18/29/05"
+    found = decoded(message(topic, b"", flags=Flag.OVER_QUOTA))
+    assert list(found.over_quota) == [("city", "over_quota", "/hfp/v2/journey/ongoing/vp/bus/0012/01211")]

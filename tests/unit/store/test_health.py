@@ -3,7 +3,7 @@
 import os
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,8 @@ import pytest
 from hub.clock import Clock
 from ingest.log import LogWriter, Message
 from store.audit import Audit, LastAudit
-from store.health import Health, Reader, Stored, faults
-from store.health_files import Files, LastError, LogFiles, last_errors, read_files, read_log
+from store.health import LIMITS, Beyond, Health, Reader, Stored, faults
+from store.health_files import Files, LastError, LogFiles, last_errors, oversized, read_files, read_log
 from store.quarantine import readable
 from store.room import Disk
 
@@ -30,6 +30,31 @@ def with_store(**values: object) -> Health:
 
 def with_files(**values: object) -> Health:
     return replace(WELL, files=replace(FILES, **values))  # type: ignore[arg-type]  # fields by name
+
+
+def beyond(reason: str, name: str = "a/b", messages: int = 10, since_s: float = 90.0) -> Beyond:
+    return Beyond("city", reason, name, messages, WELL.at - timedelta(seconds=since_s), WELL.at)
+
+
+def test_many_who_are_beyond_a_limit_are_one_fault() -> None:
+    who = (beyond("over_quota", "worst", 500), beyond("over_quota", "other", 7, 300.0))
+    (fault,) = faults(replace(WELL, stored=replace(STORED, beyond=who)))
+    assert (fault.code, fault.amount, fault.for_s, fault.who) == ("over_quota", 507, 300.0, ("worst", "other"))
+
+
+def test_who_sends_too_large_packets_is_read_from_the_broker_s_log(tmp_path: Path) -> None:
+    log, now_s = tmp_path / "mosquitto.log", time.time()
+    told, old = (datetime.fromtimestamp(s).isoformat(timespec="seconds") for s in (now_s - 30, now_s - 3600))
+    log.write_text(
+        f"{old}: Client old disconnected due to oversize packet.\n"
+        f"{told}: New client connected from 127.0.0.1:51077 as a whale (p2, c1, k60, u'gateway-7').\n"
+        f"{told}: Client a whale disconnected due to oversize packet.\n"
+        f"{told}: Client other disconnected due to oversize packet.\n"
+        f"{told}: Client a whale disconnected due to oversize packet.\n"
+        f"{told}: Client honest closed its connection.\n"
+    )
+    assert oversized(log, now_s) == ("a whale (gateway-7)", "other")
+    assert oversized(tmp_path / "none.log", now_s) == ()
 
 
 def codes(health: Health) -> list[str]:
@@ -63,6 +88,8 @@ def test_nothing_is_wrong_with_a_hub_that_is_well() -> None:
         ),
         (with_files(written_s=61.0), "unwritten"),
         (replace(WELL, stored=replace(STORED, clock_ahead_s=-2.1)), "clock"),
+        (with_files(oversized=("whale (gateway-7)",)), "oversized"),
+        *((replace(WELL, stored=replace(STORED, beyond=(beyond(code),))), code) for code in LIMITS),
         (replace(WELL, stored=replace(STORED, notifications_overdue=1)), "notifications"),
         (replace(WELL, stored=replace(STORED, audit=LastAudit(60.0, 2, Audit(1.0, [], [], [])))), "audit"),
     ],
