@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -13,6 +12,7 @@ from psycopg.rows import DictRow
 from alerts.ledger import Ledger
 from alerts.scene import Fault, Incident, Place, Scene, Standing
 from alerts.text import Writer
+from alerts.transitions import Message
 from devices.kind import Kind
 from devices.transition import Transition
 from hub.clock import to_datetime, to_us
@@ -24,14 +24,6 @@ READER = "telealert"
 LATEST_US = 253_402_300_799_000_000  # end of the year 9999
 LINES_PER_BATCH = 20
 """Calls that the log tells one by one; in a storm the rest are counted."""
-
-
-class Message(Protocol):
-    """A message of the transitions log."""
-
-    @property
-    def payload(self) -> bytes:
-        """A devices.transition.Transition, encoded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What tele-alert knows when it decides: places, the faults that are on, their incidents. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -208,11 +208,21 @@ class Scene:
         return sum(1 for _ in self.around(fault.device_no))
 
 
-def served(places: Mapping[int, Place], top_no: int) -> dict[str, int]:
-    """How many commissioned devices hang below one, by type, when all places are known."""
-    below, found = {top_no}, {top_no}
-    while below:
-        below = {no for no, p in places.items() if p.parent_no in below or p.gateway_no in below} - found
-        found |= below
-    types = (places[no].type for no in found - {top_no} if places[no].commissioned)
-    return dict(Counter(name for name in types if name is not None))
+def children(places: Mapping[int, Place]) -> dict[int, list[int]]:
+    """What hangs directly from each device."""
+    found: dict[int, list[int]] = {}
+    for place in places.values():
+        for above in {place.parent_no, place.gateway_no}:
+            if above is not None:
+                found.setdefault(above, []).append(place.device_no)
+    return found
+
+
+def served(top_no: int, places: Mapping[int, Place], hanging: Mapping[int, Sequence[int]]) -> dict[str, int]:
+    """How many commissioned devices hang below one, by type; `hanging` is what `children` says."""
+    below, waiting = {top_no}, [top_no]
+    while waiting:
+        further = [no for no in hanging.get(waiting.pop(), ()) if no not in below]
+        below.update(further)
+        waiting += further
+    return dict(Counter(t for no in below - {top_no} if (t := places[no].type) and places[no].commissioned))

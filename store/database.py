@@ -13,6 +13,13 @@ from hub.errors import BeffroiError, DatabaseUnavailable
 Connection = psycopg.AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
 GONE = (psycopg.OperationalError, psycopg.InterfaceError)
+ALIVE: dict[str, Any] = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""A server whose machine vanished without a word is noticed after about ten seconds."""
 
 
 @contextmanager
@@ -44,7 +51,7 @@ async def connect(url: str, *, autocommit: bool = False) -> AsyncIterator[Connec
     """One connection whose rows are dicts; DatabaseUnavailable when it cannot be had or is lost."""
     with _translated():
         connection = await psycopg.AsyncConnection.connect(
-            url, autocommit=autocommit, row_factory=dict_row, connect_timeout=5, application_name="beffroi"
+            url, autocommit=autocommit, row_factory=dict_row, connect_timeout=5, application_name="beffroi", **ALIVE
         )
         try:
             yield connection
@@ -55,7 +62,7 @@ async def connect(url: str, *, autocommit: bool = False) -> AsyncIterator[Connec
 @asynccontextmanager
 async def pool(url: str, *, size: int = 8) -> AsyncIterator[Pool]:
     """A pool of connections whose rows are dicts; opens without waiting for the database."""
-    arguments: dict[str, Any] = {"row_factory": dict_row, "application_name": "beffroi"}
+    arguments: dict[str, Any] = {"row_factory": dict_row, "application_name": "beffroi", **ALIVE}
     made = AsyncConnectionPool(
         url, connection_class=Connection, kwargs=arguments, min_size=1, max_size=size, open=False, timeout=10
     )
