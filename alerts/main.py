@@ -14,6 +14,7 @@ from alerts.journal import Journal
 from alerts.snapshot import LOOK_S, Files, Keeper
 from alerts.text import Writer
 from alerts.transitions import BATCH, IDLE_S, Transitions
+from alerts.watch import Watch
 from devices.kind import kinds
 from hub.clock import Clock
 from hub.errors import BadSetting
@@ -23,9 +24,15 @@ from store.database import Connection
 
 
 async def run(
-    *, transitions: Transitions, database_url: str, settings: Settings, clock: Clock, stop: asyncio.Event
+    *,
+    transitions: Transitions,
+    database_url: str,
+    settings: Settings,
+    clock: Clock,
+    stop: asyncio.Event,
+    watch: Watch | None = None,
 ) -> None:
-    """Work until `stop` is set.
+    """Work until `stop` is set, and watch the hub itself if `watch` is given.
 
     BadSetting for a wrong address or time zone, LogError when the log is not the one that was read so far or when
     another tele-alert works on the same database, AlreadyRunning when one works on the same home.
@@ -44,6 +51,8 @@ async def run(
             tasks.create_task(database.hold(follow, must_take=True), name="follow")
             tasks.create_task(database.hold(partial(_keep, keeper=keeper, stop=stop)), name="keep the snapshot")
             tasks.create_task(stand_in.run(), name="stand in")
+            if watch is not None:
+                tasks.create_task(watch.run(database, outlets, desk.writer, stop), name="watch the hub")
             for outlet in outlets:
                 deliver = partial(_deliver, outlet=outlet, clock=clock, stop=stop)
                 tasks.create_task(database.hold(deliver), name=f"deliver {outlet.name}")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
+from alerts.alarms import Turn
 from alerts.ledger import Change, Purpose
 from alerts.scene import Incident, Place, Scene
 from devices.kind import Text
@@ -21,6 +22,10 @@ TODAY: Mapping[Purpose, Text] = {
 ANOTHER_DAY: Mapping[Purpose, Text] = {
     "opened": Text("depuis le {day} à {time}", "since {day}, {time}"),
     "closed": Text("terminé le {day} à {time}", "over on {day} at {time}"),
+}
+ALARMS: Mapping[Turn, Text] = {
+    "began": Text("[Beffroi] Alarme du système", "[Beffroi] Alarm of the hub"),
+    "ended": Text("[Beffroi] Fin d'alarme du système", "[Beffroi] Alarm of the hub over"),
 }
 NO_NUMBER = Text(
     "base de données absente : l'incident sera sur la page à son retour",
@@ -105,6 +110,11 @@ class Writer:
     def called_alone(self, title: str) -> str:
         """What an incident's story says of a call that went out without the database."""
         return self._in(CALLED_ALONE).format(title=title)
+
+    def alarm(self, sentence: str, turn: Turn, *, now: datetime, at: datetime) -> tuple[str, str]:
+        """Title and body of an alarm of the hub itself, which began or ended at a time."""
+        when = self._when("opened" if turn == "began" else "closed", at, now)
+        return self._in(ALARMS[turn]), f"{sentence} - {when}\n{self.page_url.rstrip('/')}/health"
 
     def reason(self, change: Change, count: int, scene: Scene) -> str:
         """Why a change of an incident's story happened."""

@@ -12,6 +12,7 @@ from dashboard.health_words import (
     ago,
     clock_text,
     log_name,
+    queue_text,
     rate_text,
     reader_name,
     seconds,
@@ -33,7 +34,7 @@ ThePulse = Annotated[Pulse, Depends(pulse)]
 
 async def take(pulse: Pulse, at: Desk) -> Health:
     """The hub's health as the page knows it."""
-    return await pulse.take(at.database, has_broker=at.live.is_connected)
+    return await pulse.take(at.database, has_broker=at.live.is_connected, queue=at.live.told.queue)
 
 
 @router.get("/health")
@@ -48,6 +49,7 @@ async def health_page(request: Request, at: AtDesk, person: SignedIn, words: InW
         readers=[_reader(reader, words) for reader in health.stored.readers] if health.stored else [],
         quarantined=sum(count.last_day for count in health.stored.quarantine) if health.stored else 0,
         clock=clock_text(health, words),
+        queue=queue_text(health.queue, words) if health.queue else None,
         size=lambda size_bytes: size(size_bytes, words),
         seconds=lambda length_s: seconds(length_s, words),
         ago=lambda age_s: ago(age_s, words),

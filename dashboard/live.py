@@ -12,6 +12,7 @@ import structlog
 from dashboard.picture import BadFrame, Picture
 from devices.frame import Frame
 from hub.settings import BrokerAddress
+from store.broker_queue import TOPICS, Told
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +47,8 @@ class Live:
     last_frame_s: float | None = None
     bad_frames: int = 0
     is_closing: bool = False
+    told: Told = field(default_factory=Told)
+    """By the broker, of what waits in it."""
 
     def close(self) -> None:
         """The process ends: so do the streams."""
@@ -89,16 +92,16 @@ async def follow(live: Live, mqtt_url: str) -> None:
     while True:
         try:
             async with aiomqtt.Client(**broker.client_arguments(), keepalive=10) as client:
-                await client.subscribe(LIVE_TOPIC, qos=0)
+                await client.subscribe([(topic, 0) for topic in (LIVE_TOPIC, *TOPICS)])
                 live.is_connected, pause_s = True, 0.5
                 log.info("follows the live frames", broker=str(broker))
                 async for message in client.messages:
-                    if isinstance(message.payload, bytes):
+                    if isinstance(message.payload, bytes) and not live.told.take(message.topic.value, message.payload):
                         live.take(message.payload, is_kept=message.retain)
         except aiomqtt.MqttError as error:
             if live.is_connected or pause_s == 0.5:
                 log.warning("lost the broker, trying again", reason=str(error))
-        live.is_connected = False
+        live.is_connected, live.told = False, Told()
         live.bell.ring()
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, MAX_PAUSE_S)
