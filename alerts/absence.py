@@ -24,7 +24,7 @@ from devices.transition import Transition
 from hub.clock import Clock, to_datetime
 
 logger = structlog.get_logger("telealert")
-PATIENCE_S = 2.0
+PATIENCE_S = 1.0
 """A connection that is lost and had again is no absence."""
 
 

@@ -14,7 +14,7 @@ from store.database import Connection, connect
 logger = structlog.get_logger("telealert")
 PING_S, ANSWER_S = 1.0, 3.0
 """It is asked so often, and is away when it has not answered for so long: also when it hangs, or its machine does."""
-LONGEST_WAIT_S = 5.0
+LONGEST_WAIT_S = 2.0
 
 
 class Database:

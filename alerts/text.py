@@ -114,7 +114,7 @@ class Writer:
     def alarm(self, sentence: str, turn: Turn, *, now: datetime, at: datetime) -> tuple[str, str]:
         """Title and body of an alarm of the hub itself, which began or ended at a time."""
         when = self._when("opened" if turn == "began" else "closed", at, now)
-        return self._in(ALARMS[turn]), f"{sentence} - {when}\n{self.page_url.rstrip('/')}/health"
+        return self._in(ALARMS[turn]), f"{sentence}\n{when.capitalize()}\n{self.page_url.rstrip('/')}/health"
 
     def reason(self, change: Change, count: int, scene: Scene) -> str:
         """Why a change of an incident's story happened."""

@@ -32,6 +32,7 @@ class Watch:
     clock: Clock
     broker: Broker
     alarms: Alarms
+    look_s: float = LOOK_S
 
     @property
     def file(self) -> Path:
@@ -50,7 +51,7 @@ class Watch:
     async def _look(self, database: Database, stop: asyncio.Event) -> None:
         pulse = Pulse(self.home, self.clock)
         while not stop.is_set():
-            await pause(stop, LOOK_S)
+            await pause(stop, self.look_s)
             try:
                 async with asyncio.timeout(LOOK_LIMIT_S):
                     health = await pulse.take(
