@@ -57,7 +57,10 @@ async def run(
                 deliver = partial(_deliver, outlet=outlet, clock=clock, stop=stop)
                 tasks.create_task(database.hold(deliver), name=f"deliver {outlet.name}")
     except ExceptionGroup as group:
-        raise group.exceptions[0] from group
+        error: Exception = group
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        raise error from group
     finally:
         journal.close()
 

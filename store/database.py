@@ -12,7 +12,8 @@ from hub.errors import BeffroiError, DatabaseUnavailable
 
 Connection = psycopg.AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
-GONE = (psycopg.OperationalError, psycopg.InterfaceError)
+GONE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
+"""Lost, full, or a standby that takes nothing: what makes a process wait and try again."""
 ALIVE: dict[str, Any] = {
     "keepalives_idle": 5,
     "keepalives_interval": 2,

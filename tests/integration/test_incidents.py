@@ -317,6 +317,35 @@ async def test_database_away_is_said_once_and_nothing_is_lost(
     assert events.count("the database is back: tele-alert goes on where it was") == 1
 
 
+async def test_a_database_that_answers_and_takes_nothing_is_away(
+    connection: Connection, database_url: str, log: TransitionsLog, settings: Settings
+) -> None:
+    """As a full disk, or a standby: P1 goes out, and is entered when it takes what it is given again."""
+    file, name = settings.home / "notifications.log", database_url.rpartition("/")[2]
+
+    async def is_called(count: int) -> bool:
+        return file.exists() and len(file.read_text(encoding="utf-8").splitlines()) == count
+
+    async def set_read_only(value: str) -> None:
+        await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = {value}".encode())
+        await rows(connection, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                               " WHERE datname = current_database() AND pid <> pg_backend_pid()")  # fmt: skip
+
+    async with telealert(log, database_url, settings):
+        log.say(fire(31))
+        await until(lambda: _count(connection, "incident", 1))
+        await until(lambda: asyncio.sleep(0, (settings.home / "telealert" / "faults.msgpack").exists()))
+        await set_read_only("on")
+        try:
+            log.say(fire(2, "feeder_out"))
+            await until(lambda: is_called(1))
+            assert await _count(connection, "incident", 1)
+        finally:
+            await set_read_only("off")
+        await until(lambda: _count(connection, "notification WHERE sent_at IS NOT NULL", 1))
+    assert await is_called(1)
+
+
 @asynccontextmanager
 async def telealert(log: TransitionsLog, database_url: str, settings: Settings) -> AsyncIterator[None]:
     """tele-alert at work in this process; its failure fails the test."""
