@@ -36,8 +36,6 @@ class Letter:
     title: str
     body: str
     offset: int
-    incident: Incident | None = None
-    """None for one that the database had decided on."""
     tries: int = 0
     due_s: float = 0.0
     """Of the machine's steady clock."""
@@ -67,8 +65,9 @@ class Absence:
         ledger = Ledger(self.scene, self.desk.notify_priority)
         ledger.apply(transitions)
         self.offset = next_offset
+        taken_back = {Call.of(incident, "opened") for incident in ledger.folded}
         for name, letters in self.letters.items():
-            self.letters[name] = [letter for letter in letters if letter.incident not in ledger.folded]
+            self.letters[name] = [letter for letter in letters if letter.call not in taken_back]
         for incident, purpose in ledger.calls:
             if incident.priority <= URGENT and incident not in ledger.folded:
                 self._write(incident, purpose, clock)
@@ -82,7 +81,7 @@ class Absence:
         below = served(no, scene.places, self._hanging)
         body = writer.body(incident, purpose, scene, served=below, now=clock.now(), at=to_datetime(us))
         for letters in self.letters.values():
-            letters.append(Letter(Call.of(incident, purpose), title, body, self.offset, incident))
+            letters.append(Letter(Call.of(incident, purpose), title, body, self.offset))
 
     async def send_next(self, outlet: Outlet) -> bool:
         """Send the next letter of a channel that is due, if any; one that is refused is tried again and again."""
@@ -98,7 +97,8 @@ class Absence:
             letter.tries += 1
             logger.warning("not sent, tried again", device=letter.call.cause_no, channel=outlet.name, error=str(error))
         else:
-            self.letters[outlet.name].remove(letter)
+            # By identity: the list may be another one by now.
+            self.letters[outlet.name] = [one for one in self.letters[outlet.name] if one is not letter]
         return True
 
 

@@ -37,9 +37,7 @@ def called(city: Absence, *transitions: Transition) -> list[tuple[int, str, str]
     """Device, code and purpose of what waits for channel 1 after these."""
     for transition in transitions:
         city.apply([transition], city.offset + 1, Clock())
-    assert [letter.call for letter in city.letters["1"] if letter.incident] == [
-        letter.call for letter in city.letters["2"]
-    ]
+    assert [letter.call for letter in city.letters["1"]] == [letter.call for letter in city.letters["2"]]
     return [(letter.call.cause_no, letter.call.code, letter.call.purpose) for letter in city.letters["1"]]
 
 
@@ -83,6 +81,20 @@ def test_a_call_that_did_not_go_out_is_taken_back_when_its_cause_is_explained() 
 def test_calls_that_the_database_had_decided_on_go_first() -> None:
     city = absence(standing=[FEEDER_OUT], pending=[WAITING])
     assert [letter.title for letter in city.letters["1"]] == ["waits"] and city.letters["2"] == []
+    city.apply([fire(2, "feeder_out")], 11, Clock())
+    assert [letter.call.cause_no for letter in city.letters["1"]] == [3, 2]
+
+
+def test_a_call_that_the_database_had_decided_on_is_taken_back_when_its_cause_is_explained() -> None:
+    voltage = replace(FEEDER_OUT, code="supply_voltage", cause_code="supply_voltage")
+    waiting = replace(WAITING, call=replace(WAITING.call, code="supply_voltage"))
+    city = absence(standing=[voltage], pending=[waiting])
+    assert called_first(city, fire(3, "feeder_out", minute=1)) == [(3, "feeder_out")]
+
+
+def called_first(city: Absence, transition: Transition) -> list[tuple[int, str]]:
+    city.apply([transition], city.offset + 1, Clock())
+    return [(letter.call.cause_no, letter.call.code) for letter in city.letters["1"]]
 
 
 def test_unknown_and_uncommissioned_devices_call_nobody() -> None:
