@@ -4,7 +4,6 @@ A call is written once its channel has taken it. A kill between the two makes it
 """
 
 import asyncio
-import errno
 import fcntl
 import os
 from collections.abc import Iterable, Mapping
@@ -14,6 +13,7 @@ from typing import Any, Self
 import msgspec
 import structlog
 
+from alerts.disk import append, replace_file
 from alerts.ledger import Purpose
 from alerts.scene import Incident
 from hub.clock import to_us
@@ -89,7 +89,7 @@ class Journal:
         self._sent[sent.call, sent.channel] = sent
         async with self._writing:
             try:
-                await asyncio.to_thread(_append, self._path, msgspec.json.encode(sent) + b"\n")
+                await asyncio.to_thread(append, self._path, msgspec.json.encode(sent) + b"\n")
             except OSError as error:
                 logger.error("a call that went out is not on disk; a restart may repeat it", error=error.strerror)
 
@@ -129,38 +129,3 @@ def _read(path: Path) -> dict[Key, Sent]:
         except msgspec.MsgspecError:
             logger.error("a line of the journal of calls cannot be read", file=str(path))
     return {(sent.call, sent.channel): sent for sent in found}
-
-
-def _append(path: Path, line: bytes) -> None:
-    """Append and sync; OSError when the disk refuses, and then the file is as it was."""
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        size = os.fstat(file).st_size
-        try:
-            if os.write(file, line) < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(file)
-        except OSError:
-            os.ftruncate(file, size)
-            raise
-    finally:
-        os.close(file)
-
-
-def replace_file(path: Path, content: bytes | bytearray) -> None:
-    """Put a file in place of another, whole or not at all, and on disk; OSError when the disk refuses."""
-    fresh = path.with_name(f"{path.name}.new")
-    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(file, view) :]
-        os.fsync(file)
-    finally:
-        os.close(file)
-    fresh.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

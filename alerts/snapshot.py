@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from alerts.journal import Call, Journal, Sent, replace_file
+from alerts.disk import replace_file
+from alerts.journal import Call, Journal, Sent
 from alerts.scene import Place, Scene, Standing
 from devices.kind import Kind
 from hub.clock import to_datetime
@@ -27,8 +28,8 @@ URGENT = 1
 """Calls of this priority go out without the database; the others wait for it."""
 LOOK_S = 1.0
 FAULTS_EVERY_S, PLACES_EVERY_S = 5.0, 30.0
-REST = 20
-"""In a storm a snapshot is taken at most for one part in so many of the time."""
+REST, LONGEST_REST_S = 20, 60.0
+"""In a storm a snapshot is taken for one part in so many of the time, but no less often than this."""
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -110,12 +111,12 @@ class Keeper:
         if (known is None or known.registry_version != progress.registry_version) and now_s >= self._places_at_s:
             if await self._renew_places(connection):
                 self._known = known = progress._replace(next_offset=-1)
-            self._places_at_s = time.monotonic() + max(PLACES_EVERY_S, REST * (time.monotonic() - now_s))
+            self._places_at_s = _rested_at_s(now_s, PLACES_EVERY_S)
         if known and known[1:] != progress[1:] and now_s >= self._faults_at_s:
             await self._enter(connection)
             if await self._renew_faults(connection):
                 self._known = progress._replace(registry_version=known.registry_version)
-            self._faults_at_s = time.monotonic() + max(FAULTS_EVERY_S, REST * (time.monotonic() - now_s))
+            self._faults_at_s = _rested_at_s(now_s, FAULTS_EVERY_S)
 
     async def _renew_places(self, connection: Connection) -> bool:
         encoder, lines = msgspec.json.Encoder(), bytearray()
@@ -169,6 +170,12 @@ class Keeper:
                          file=str(path), error=error.strerror)  # fmt: skip
             return False
         return True
+
+
+def _rested_at_s(began_s: float, least_s: float) -> float:
+    """When what began then, and has ended now, may be done again."""
+    now_s = time.monotonic()
+    return now_s + max(least_s, min(LONGEST_REST_S, REST * (now_s - began_s)))
 
 
 def call_row(sent: Sent) -> CallRow:

@@ -14,7 +14,7 @@ from alerts.broker import Broker
 from alerts.channels import NotSent
 from alerts.database import Database, pause
 from alerts.delivery import Outlet
-from alerts.journal import replace_file
+from alerts.disk import replace_file
 from alerts.text import Writer
 from hub.clock import Clock, to_datetime
 from store.health import Pulse, faults

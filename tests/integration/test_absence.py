@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from alerts.alarms import OVER_S, PATIENCE_S
 from alerts.batch import READER, apply_batch
 from alerts.channels import FileChannel
 from alerts.main import make_desk
@@ -286,3 +287,32 @@ async def test_a_kill_between_channel_and_journal_makes_the_call_a_second_time_a
     await hub.is_settled()
     assert len(hook.taken) == 2
     assert (await one(hub.server.url, "SELECT attempts FROM notification"))["attempts"] == 1
+
+
+@pytest.mark.soak
+async def test_an_absence_that_lasts_is_told_once_and_so_is_its_end(hub: Hub) -> None:
+    """As an operator sees it who sleeps: one alarm, the P1, one end; the broker is away all the time and told too."""
+
+    async def alarms() -> list[str]:
+        lines = (hub.processes.home / "notifications.log").read_text(encoding="utf-8").splitlines()
+        return [line.partition(" ")[2].partition(" Depuis")[0] for line in lines if "base de données ne" in line]
+
+    hub.processes.start("telealert")
+    hub.say(fire(31))
+    await hub.snapshot_is_at(1)
+    await hub.server.kill()
+    await asyncio.sleep(PATIENCE_S["no_database"] / 2)
+    hub.processes.kill("telealert")
+    hub.processes.start("telealert")
+    hub.say(fire(2, "feeder_out"))
+    await hub.has_notified(1, 2 * IN_TIME_S)
+    (began,) = await eventually(alarms, bool, PATIENCE_S["no_database"] + 20)
+    assert began.startswith("[Beffroi] Alarme du système | La base de données ne répond pas.")
+    hub.processes.kill("telealert")
+    hub.processes.start("telealert")
+    await asyncio.sleep(PATIENCE_S["no_database"] + 15)
+    assert await alarms() == [began], "a restart repeats neither the alarm"
+    assert len(await hub.notified()) == 1, "nor the call"
+    await hub.server.start()
+    _, ended = await eventually(alarms, lambda told: len(told) > 1, OVER_S + 30)
+    assert ended.startswith("[Beffroi] Fin d'alarme du système | La base de données ne répond pas.")
