@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 from uuid import UUID
 
 import msgspec
 import structlog
+from psycopg.rows import DictRow
 
 from alerts.ledger import Ledger
-from alerts.scene import UNCONFIRMED, Fault, Incident, Place, Scene
+from alerts.scene import Fault, Incident, Place, Scene, Standing
 from alerts.text import Writer
+from alerts.transitions import Message
 from devices.kind import Kind
 from devices.transition import Transition
 from hub.clock import to_datetime, to_us
@@ -24,14 +25,6 @@ LATEST_US = 253_402_300_799_000_000  # end of the year 9999
 LONGEST_NAME = 200
 LINES_PER_BATCH = 20
 """Calls that the log tells one by one; in a storm the rest are counted."""
-
-
-class Message(Protocol):
-    """A message of the transitions log."""
-
-    @property
-    def payload(self) -> bytes:
-        """A devices.transition.Transition, encoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,36 +89,16 @@ async def load(connection: Connection, transitions: Sequence[Transition], kinds:
     moments = [incident_batch.Moment(t.device_no, t.code, t.action, to_datetime(t.ts_us)) for t in transitions]
     places = {row["device_no"]: Place(**row) for row in await incident_batch.places(connection, devices, explaining)}
     ended = await incident_batch.ended(connection, moments)
-    scene = Scene(places, kinds, {(m.device_no, m.code, m.action, to_us(m.ts)) for m in ended})
-    incidents: dict[int, Incident] = {}
-    for row in await incident_batch.faults(connection, list(places)):
-        number = row["incident_no"]
-        incident = incidents.get(number) or incidents.setdefault(
-            number,
-            Incident(
-                cause_no=row["cause_no"],
-                code=row["cause_code"],
-                kind=row["kind"],
-                priority=row["priority"],
-                opened_us=to_us(row["opened_at"]),
-                detected_us=to_us(row["detected_at"]),
-                explanation=row["incident_explanation"],
-                quiet=row["incident_quiet"],
-                number=number,
-            ),
-        )
-        scene.add(
-            Fault(
-                device_no=row["device_no"],
-                code=row["code"],
-                kind=row["kind"],
-                since_us=to_us(row["since"]),
-                incident=incident,
-                explanation=row["explanation"],
-                quiet=row["quiet"] if row["quiet"] in UNCONFIRMED else None,
-            )
-        )
-    return scene
+    standing = [standing_row(row) for row in await incident_batch.faults(connection, list(places))]
+    return Scene.of(places, kinds, {(m.device_no, m.code, m.action, to_us(m.ts)) for m in ended}, standing)
+
+
+def standing_row(row: DictRow) -> Standing:
+    """A fault that is on, as the database tells it."""
+    times = ("since", "opened_at", "detected_at")
+    since, opened, detected = (to_us(row[name]) for name in times)
+    values = {name: value for name, value in row.items() if name not in times}
+    return Standing(**values, since_us=since, opened_us=opened, detected_us=detected)
 
 
 async def _write(connection: Connection, ledger: Ledger, desk: Desk, now: datetime) -> None:

@@ -4,7 +4,6 @@ Addresses hold secrets: a channel is named by its place in the settings, and no 
 """
 
 import logging
-import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from typing import Protocol
 
 import apprise
 
+from alerts.disk import append
 from hub.clock import Clock
 from hub.errors import BadSetting, BeffroiError
 from hub.settings import Settings
@@ -48,10 +48,7 @@ class FileChannel:
         at = datetime.isoformat(self.clock.now(), timespec="seconds")
         line = " ".join(f"{at} {title} | {body}".split()) + "\n"
         try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
+            append(self.path, line.encode())
         except OSError as error:
             raise NotSent(f"the file {self.path} cannot be written: {error.strerror}") from error
 

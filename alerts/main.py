@@ -1,97 +1,76 @@
 """The tele-alert process: follows the transitions, keeps the incidents, sends the notifications."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from functools import partial
-from typing import Protocol
-from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import structlog
-
-from alerts.batch import READER, Desk, Message, apply_batch
+from alerts.absence import StandIn
+from alerts.batch import READER, Desk, apply_batch
 from alerts.channels import Channel, channels
-from alerts.delivery import deliver_next
+from alerts.database import Database, pause
+from alerts.delivery import Outlet, deliver_next
+from alerts.journal import Journal
+from alerts.snapshot import LOOK_S, Files, Keeper
 from alerts.text import Writer
+from alerts.transitions import BATCH, IDLE_S, Transitions
+from alerts.watch import Watch
 from devices.kind import kinds
 from hub.clock import Clock
-from hub.errors import BadSetting, DatabaseUnavailable, LogReplaced
+from hub.errors import BadSetting
 from hub.settings import Settings
 from store import outbox, readers
-from store.database import Absence, Connection, answering, connect
-
-logger = structlog.get_logger("telealert")
-BATCH = 5_000
-IDLE_S = 0.2
-LONGEST_WAIT_S = 5.0
-
-
-class Transitions(Protocol):
-    """The log of transitions, as its reader shows it."""
-
-    @property
-    def log_id(self) -> UUID:
-        """Which log it is."""
-
-    @property
-    def next_offset(self) -> int:
-        """The offset after the last message."""
-
-    def read(self, offset: int, limit: int) -> Sequence[Message]:
-        """Up to `limit` messages from an offset on, one per offset; empty at the end."""
-
-
-class Database:
-    """The database as a process that outlives its absences sees it: waits for it, and says so once."""
-
-    def __init__(self, url: str, stop: asyncio.Event) -> None:
-        self._url, self._stop, self._away = url, stop, Absence()
-        self._is_refused = False
-
-    async def hold(self, work: Callable[[Connection], Awaitable[None]]) -> None:
-        """Run `work` on a connection until it returns, again on a new one after each loss."""
-        wait_s = 0.5
-        while not self._stop.is_set():
-            try:
-                async with connect(self._url, autocommit=True) as connection:
-                    if lasted := self._away.ends():
-                        logger.info("the database is back: tele-alert goes on where it was", after=lasted)
-                    wait_s = 0.5
-                    await work(connection)
-                    return
-            except DatabaseUnavailable as error:
-                if self._away.begins():
-                    logger.error("tele-alert waits for the database; transitions wait in their log", error=str(error))
-            except LogReplaced as error:  # until somebody has decided
-                if not self._is_refused:
-                    logger.error("no incident opens", why=str(error))
-                self._is_refused = True
-            await pause(self._stop, wait_s)
-            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+from store.database import Connection, answering
 
 
 async def run(
-    *, transitions: Transitions, database_url: str, settings: Settings, clock: Clock, stop: asyncio.Event
+    *,
+    transitions: Transitions,
+    database_url: str,
+    settings: Settings,
+    clock: Clock,
+    stop: asyncio.Event,
+    watch: Watch | None = None,
 ) -> None:
-    """Work until `stop` is set.
+    """Work until `stop` is set, and watch the hub itself if `watch` is given.
 
     BadSetting for a wrong address or time zone, LogError when the log is not the one that was read so far or when
-    another tele-alert works on the same database.
+    another tele-alert works on the same database, AlreadyRunning when one works on the same home.
     """
-    outlets = channels(settings, clock)
-    desk = make_desk(settings, outlets)
-    database = Database(database_url, stop)
+    addresses = channels(settings, clock)
+    desk = make_desk(settings, addresses)
+    database, files = Database(database_url, stop), Files(settings.home / "telealert")
+    journal = Journal(files.folder / "calls.journal")
+    outlets = [Outlet(address, journal, clock) for address in addresses]
+    keeper = Keeper(files, journal, clock.now_us)
+    stand_in = StandIn(files, transitions, desk, outlets, database, clock, stop)
+    follow = partial(
+        _follow,
+        transitions=transitions,
+        place=readers.Place(READER, transitions.log_id),
+        desk=desk,
+        database=database,
+        clock=clock,
+        stop=stop,
+    )
     try:
         async with asyncio.TaskGroup() as tasks:
-            place = readers.Place(READER, transitions.log_id)
-            follow = partial(_follow, transitions=transitions, place=place, desk=desk, clock=clock, stop=stop)
-            tasks.create_task(database.hold(follow), name="follow")
+            tasks.create_task(database.watch(), name="watch the database")
+            tasks.create_task(database.hold(follow, must_take=True), name="follow")
+            tasks.create_task(database.hold(partial(_keep, keeper=keeper, stop=stop)), name="keep the snapshot")
+            tasks.create_task(stand_in.run(), name="stand in")
+            if watch is not None:
+                tasks.create_task(watch.run(database, outlets, desk.writer, stop), name="watch the hub")
             for outlet in outlets:
                 deliver = partial(_deliver, outlet=outlet, clock=clock, stop=stop)
                 tasks.create_task(database.hold(deliver), name=f"deliver {outlet.name}")
     except ExceptionGroup as group:
-        raise group.exceptions[0] from group
+        error: Exception = group
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        raise error from group
+    finally:
+        journal.close()
 
 
 def make_desk(settings: Settings, outlets: Sequence[Channel]) -> Desk:
@@ -113,6 +92,7 @@ async def _follow(
     transitions: Transitions,
     place: readers.Place,
     desk: Desk,
+    database: Database,
     clock: Clock,
     stop: asyncio.Event,
 ) -> None:
@@ -124,6 +104,7 @@ async def _follow(
     while not stop.is_set():
         messages = transitions.read(offset, BATCH)
         if not messages:
+            database.took()
             await pause(stop, IDLE_S)
             continue
         async with answering():
@@ -131,17 +112,19 @@ async def _follow(
                 await apply_batch(
                     connection, desk, clock.now(), log_id=transitions.log_id, offset=offset, messages=messages
                 )
+        database.took()
         offset = place.offset
 
 
-async def _deliver(connection: Connection, *, outlet: Channel, clock: Clock, stop: asyncio.Event) -> None:
+async def _keep(connection: Connection, *, keeper: Keeper, stop: asyncio.Event) -> None:
+    """Keep the routing snapshot up to date."""
+    while not stop.is_set():
+        await keeper.look(connection)
+        await pause(stop, LOOK_S)
+
+
+async def _deliver(connection: Connection, *, outlet: Outlet, clock: Clock, stop: asyncio.Event) -> None:
     """Send what is due on one channel, so that a slow one does not hold up the others."""
     while not stop.is_set():
         if not await deliver_next(connection, outlet, clock):
             await pause(stop, IDLE_S)
-
-
-async def pause(stop: asyncio.Event, real_s: float) -> None:
-    """Wait, but not longer than until the stop."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), real_s)

@@ -1,7 +1,11 @@
 """What tele-alert knows when it decides: places, the faults that are on, their incidents. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
+
+import msgspec
 
 from devices.kind import Kind, Rule
 
@@ -9,8 +13,7 @@ UNCONFIRMED = frozenset({"replayed", "late"})
 """Reasons why nobody was called that a live reading overrules."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A device in the topology."""
 
     device_no: int
@@ -79,7 +82,28 @@ class Fault:
         return self.quiet is None
 
 
+class Standing(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A fault that is on, with the incident that stands for it, as one row of the database or of the snapshot."""
+
+    device_no: int
+    code: str
+    since_us: int
+    quiet: str | None
+    explanation: str
+    number: int
+    cause_no: int
+    cause_code: str
+    kind: str
+    priority: int
+    incident_quiet: str | None
+    opened_us: int
+    detected_us: int
+    incident_explanation: str
+
+
 FaultKey = tuple[int, str]
+Moment = tuple[int, str, str, int]
+"""(device_no, code, action, ts_us) of a firing or a clearing"""
 
 
 @dataclass(slots=True)
@@ -88,12 +112,37 @@ class Scene:
 
     places: Mapping[int, Place]
     kinds: Mapping[str, Kind]
-    ended: set[tuple[int, str, str, int]] = field(default_factory=set)
-    """(device_no, code, action, ts_us) that began or ended a fault which is over."""
+    ended: set[Moment] = field(default_factory=set)
+    """What began or ended a fault that is over."""
     faults: dict[FaultKey, Fault] = field(default_factory=dict)
     _explained: dict[FaultKey, dict[FaultKey, Fault]] = field(default_factory=dict)
     """By the (place, code) that would explain them."""
     _members: dict[Incident, dict[FaultKey, Fault]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, places: Mapping[int, Place], kinds: Mapping[str, Kind], ended: set[Moment], standing: Iterable[Standing]
+    ) -> Self:
+        """The scene that these rows describe."""
+        scene, incidents = cls(places, kinds, ended), dict[int, Incident]()
+        for row in standing:
+            incident = incidents.get(row.number) or incidents.setdefault(
+                row.number,
+                Incident(
+                    cause_no=row.cause_no,
+                    code=row.cause_code,
+                    kind=row.kind,
+                    priority=row.priority,
+                    opened_us=row.opened_us,
+                    detected_us=row.detected_us,
+                    explanation=row.incident_explanation,
+                    quiet=row.incident_quiet,
+                    number=row.number,
+                ),
+            )
+            quiet = row.quiet if row.quiet in UNCONFIRMED else None
+            scene.add(Fault(row.device_no, row.code, row.kind, row.since_us, incident, row.explanation, quiet))
+        return scene
 
     def rule(self, kind: str, code: str) -> Rule | None:
         """The declared rule; None for one that this version does not know."""
@@ -157,3 +206,23 @@ class Scene:
 
     def _depth(self, fault: Fault) -> int:
         return sum(1 for _ in self.around(fault.device_no))
+
+
+def children(places: Mapping[int, Place]) -> dict[int, list[int]]:
+    """What hangs directly from each device."""
+    found: dict[int, list[int]] = {}
+    for place in places.values():
+        for above in {place.parent_no, place.gateway_no}:
+            if above is not None:
+                found.setdefault(above, []).append(place.device_no)
+    return found
+
+
+def served(top_no: int, places: Mapping[int, Place], hanging: Mapping[int, Sequence[int]]) -> dict[str, int]:
+    """How many commissioned devices hang below one, by type; `hanging` is what `children` says."""
+    below, waiting = {top_no}, [top_no]
+    while waiting:
+        further = [no for no in hanging.get(waiting.pop(), ()) if no not in below]
+        below.update(further)
+        waiting += further
+    return dict(Counter(t for no in below - {top_no} if (t := places[no].type) and places[no].commissioned))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
+from alerts.alarms import Turn
 from alerts.ledger import Change, Purpose
 from alerts.scene import Incident, Place, Scene
 from devices.kind import Text
@@ -22,6 +23,17 @@ ANOTHER_DAY: Mapping[Purpose, Text] = {
     "opened": Text("depuis le {day} à {time}", "since {day}, {time}"),
     "closed": Text("terminé le {day} à {time}", "over on {day} at {time}"),
 }
+ALARMS: Mapping[Turn, Text] = {
+    "began": Text("[Beffroi] Alarme du système", "[Beffroi] Alarm of the hub"),
+    "ended": Text("[Beffroi] Fin d'alarme du système", "[Beffroi] Alarm of the hub over"),
+}
+NO_NUMBER = Text(
+    "base de données absente : l'incident sera sur la page à son retour",
+    "the database is away: the incident will be on the page when it is back",
+)
+CALLED_ALONE = Text(
+    "{title} ; appel passé pendant l'absence de la base de données", "{title}; called while the database was away"
+)
 REASONS: Mapping[str, Text] = {
     "rule_fired": Text("la règle s'est déclenchée : {title}", "the rule fired: {title}"),
     "cause_closed": Text(
@@ -82,13 +94,27 @@ class Writer:
     ) -> str:
         """One sentence with cause, place, what hangs from it and when (`at`), and a link.
 
+        An incident has no number while the database is away: the link is then the device's.
+
         `served`: how many devices hang below the cause, by type.
         """
         place = scene.places[incident.cause_no]
         parts = [self._place(place), self._served(place, served, scene), self._when(purpose, at, now)]
         fault = scene.title(incident.kind, incident.code, self.language)
         sentence = f"{fault} - {', '.join(filter(None, parts))}"
-        return f"{sentence}\n{self.page_url.rstrip('/')}/incidents/{incident.number}"
+        page = self.page_url.rstrip("/")
+        if incident.number is None:
+            return f"{sentence}\n{self._in(NO_NUMBER)}\n{page}/devices/{incident.cause_no}"
+        return f"{sentence}\n{page}/incidents/{incident.number}"
+
+    def called_alone(self, title: str) -> str:
+        """What an incident's story says of a call that went out without the database."""
+        return self._in(CALLED_ALONE).format(title=title)
+
+    def alarm(self, sentence: str, turn: Turn, *, now: datetime, at: datetime) -> tuple[str, str]:
+        """Title and body of an alarm of the hub itself, which began or ended at a time."""
+        when = self._when("opened" if turn == "began" else "closed", at, now)
+        return self._in(ALARMS[turn]), f"{sentence}\n{when.capitalize()}\n{self.page_url.rstrip('/')}/health"
 
     def reason(self, change: Change, count: int, scene: Scene) -> str:
         """Why a change of an incident's story happened."""

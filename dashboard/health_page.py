@@ -16,6 +16,7 @@ from dashboard.health_words import (
     clock_text,
     log_name,
     missing_text,
+    queue_text,
     rate_text,
     reader_name,
     seconds,
@@ -38,7 +39,7 @@ ThePulse = Annotated[Pulse, Depends(pulse)]
 
 async def take(pulse: Pulse, at: Desk) -> Health:
     """The hub's health as the page knows it."""
-    return await pulse.take(at.database, has_broker=at.live.is_connected)
+    return await pulse.take(at.database, has_broker=at.live.is_connected, queue=at.live.told.queue)
 
 
 @router.get("/health")
@@ -58,6 +59,7 @@ async def health_page(request: Request, at: AtDesk, person: SignedIn, words: InW
         sums=[_sum(one, words) for one in audit.result.sums] if audit else [],
         missing=[missing_text(one, words) for one in audit.result.missing] if audit else [],
         clock=clock_text(health, words),
+        queue=queue_text(health.queue, words) if health.queue else None,
         size=lambda size_bytes: size(size_bytes, words),
         seconds=lambda length_s: seconds(length_s, words),
         ago=lambda age_s: ago(age_s, words),

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from dashboard.words import Words
 from store.audit import Account, LastAudit, Missing
+from store.broker_queue import BrokerQueue
 from store.health import Beyond, Fault, Health, Reader
 from store.quarantine import readable
 
@@ -67,10 +68,22 @@ def _about_the_hub(fault: Fault, words: Words) -> str:
         else words("The rules have never run here: does the worker run?")
     )
     said = {
-        "no_database": words("The database does not answer. Readings wait in the log, and no incident opens."),
+        "no_database": words(
+            "The database does not answer. Readings wait in the log and no incident opens; only P1 calls."
+        ),
         "no_broker": words("The broker does not answer: nothing is received."),
         "no_log": words("There is no log: intake has not run on this home."),
         "no_rules": rules,
+        "broker_queue": words.plural(
+            "{n} message waits in the broker: is intake down, or too slow?",
+            "{n} messages wait in the broker: is intake down, or too slow?",
+            n,
+        ),
+        "broker_dropped": words.plural(
+            "The broker has dropped {n} message for want of room since it started: it is lost.",
+            "The broker has dropped {n} messages for want of room since it started: they are lost.",
+            n,
+        ),
         "silence": words("Nothing was received for {duration}.", duration=lasted),
         "unwritten": words(
             "Intake has not written to its log for {duration}: does it run, can the disk be written?", duration=lasted
@@ -141,6 +154,12 @@ def rate_text(per_s: float | None, words: Words) -> str:
 def ago(age_s: float | None, words: Words) -> str:
     """How long ago something was, "" when it never was."""
     return "" if age_s is None else words("{duration} ago", duration=words.duration(timedelta(seconds=age_s)))
+
+
+def queue_text(queue: BrokerQueue, words: Words) -> str:
+    """What waits in the broker."""
+    waits = words.plural("{n} message", "{n} messages", queue.waiting)
+    return words("{waits}, {size} in all", waits=waits, size=size(queue.size_bytes, words))
 
 
 def clock_text(health: Health, words: Words) -> str:

@@ -13,6 +13,7 @@ from dashboard.picture import BadFrame, Picture
 from devices.frame import Frame
 from hub.clock import pauses
 from hub.settings import BrokerAddress
+from store.broker_queue import TOPICS, Told
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +47,8 @@ class Live:
     last_frame_s: float | None = None
     bad_frames: int = 0
     is_closing: bool = False
+    told: Told = field(default_factory=Told)
+    """By the broker, of what waits in it."""
 
     def close(self) -> None:
         """The process ends: so do the streams."""
@@ -89,16 +92,16 @@ async def follow(live: Live, mqtt_url: str) -> None:
     while True:
         try:
             async with aiomqtt.Client(**broker.client_arguments(), keepalive=10) as client:
-                await client.subscribe(LIVE_TOPIC, qos=0)
+                await client.subscribe([(topic, 0) for topic in (LIVE_TOPIC, *TOPICS)])
                 live.is_connected, waits, is_told = True, pauses(), False
                 log.info("follows the live frames", broker=str(broker))
                 async for message in client.messages:
-                    if isinstance(message.payload, bytes):
+                    if isinstance(message.payload, bytes) and not live.told.take(message.topic.value, message.payload):
                         live.take(message.payload, is_kept=message.retain)
         except aiomqtt.MqttError as error:
             if not is_told:
                 log.warning("not connected to the broker, trying again", reason=str(error))
             is_told = True
-        live.is_connected = False
+        live.is_connected, live.told = False, Told()
         live.bell.ring()
         await asyncio.sleep(next(waits))

@@ -16,6 +16,7 @@ from dashboard.access import SignInNeeded, signed_in
 from dashboard.desk import AtDesk
 from dashboard.health_page import ThePulse, take
 from store.audit import LastAudit
+from store.broker_queue import BrokerQueue
 from store.health import LIMITS, Health, Stored, faults
 from store.health_files import Files
 
@@ -73,9 +74,21 @@ class Shown(Collector):
         yield GaugeMetricFamily("beffroi_broker_up", "Does the broker answer", float(health.has_broker))
         yield GaugeMetricFamily("beffroi_hub_time_speed", "Hub time per real time", health.clock.speed)
         yield GaugeMetricFamily("beffroi_hub_time_ahead_seconds", "Hub time minus real time", health.hub_ahead_s)
+        if health.queue:
+            yield from _of_queue(health.queue)
         yield from _of_files(health.files)
         if health.stored:
             yield from _of_stored(health.stored)
+
+
+def _of_queue(queue: BrokerQueue) -> Iterator[Metric]:
+    for name, help_text, value in (
+        ("waiting_messages", "Messages that wait in the broker", queue.waiting),
+        ("messages_size_bytes", "Size of all messages that the broker holds", queue.size_bytes),
+        ("heap_bytes", "Memory of the broker", queue.heap_bytes),
+    ):
+        yield GaugeMetricFamily(f"beffroi_broker_{name}", help_text, value)
+    yield CounterMetricFamily("beffroi_broker_dropped_messages", "Dropped by the broker since its start", queue.dropped)
 
 
 def _of_files(files: Files) -> Iterator[Metric]:

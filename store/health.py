@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -22,6 +22,7 @@ from hub.errors import DatabaseUnavailable
 from store import audit, quarantine
 from store.accounts import BECAME, unaccounted
 from store.audit import LastAudit
+from store.broker_queue import BrokerQueue
 from store.database import GONE, Connection, answering
 from store.health_files import LOG_OF, Files, read_files
 from store.quarantine import ReasonCount
@@ -51,6 +52,8 @@ OVERDUE = timedelta(minutes=5)
 EXCESS_S = 600.0
 """Who was beyond a limit so lately is so now."""
 EXCESS_SHOWN = 50
+QUEUE_MESSAGES, QUEUE_BYTES = 100_000, 256_000_000
+"""What may wait in the broker. Its own limits, if it has any, must lie above; where it has none, its memory does."""
 
 ASK_S = 10.0
 """A database that takes longer to tell its figures does not answer."""
@@ -82,6 +85,8 @@ Code = Literal[
     "too_many_strangers",
     "quarantine_full",
     "oversized",
+    "broker_queue",
+    "broker_dropped",
 ]
 REFUSE = ("disk_full", "disk_readonly")
 """Faults of a disk that say by themselves why nothing is acknowledged."""
@@ -164,6 +169,8 @@ class Health:
     stored: Stored | None
     """None when the database does not answer."""
     has_broker: bool
+    queue: BrokerQueue | None = None
+    """What waits in the broker; None when it does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +211,7 @@ class Pulse:
     _last: tuple[float, Health] | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def take(self, connect: Connect, *, has_broker: bool) -> Health:
+    async def take(self, connect: Connect, *, has_broker: bool, queue: BrokerQueue | None = None) -> Health:
         """The hub's health; takes a second more when the last time is long ago. Asks one at a time."""
         async with self._lock:
             if self._last and time.monotonic() - self._last[0] < FRESH_S:
@@ -213,7 +220,7 @@ class Pulse:
                 _, _, self._before = await self._look(connect)
                 await asyncio.sleep(SAMPLE_S)
             files, found, sample = await self._look(connect)
-            health = self._health(files, found, self._before, sample, has_broker=has_broker)
+            health = replace(self._health(files, found, self._before, sample, has_broker=has_broker), queue=queue)
             self._before, self._last = sample, (sample.at_s, health)
             return health
 
@@ -283,6 +290,7 @@ def faults(health: Health) -> list[Fault]:
         found.append(Fault("no_log"))
     for reader in health.stored.readers if health.stored else ():
         found += _reader_faults(reader, health.arrivals_per_s.get(LOG_OF.get(reader.name, "")) or 0.0)
+    found += _queue_faults(health.queue) if health.queue else []
     found += _file_faults(health.files)
     if health.stored:
         found += _stored_faults(health.stored) + _beyond_faults(health.stored, health.at, health.clock.speed)
@@ -299,6 +307,15 @@ def _reader_faults(reader: Reader, arrivals_per_s: float) -> list[Fault]:
         found.append(Fault("behind", reader.name, reader.lag or 0))
     if missing := reader.messages_unaccounted or reader.readings_unaccounted:
         found.append(Fault("unaccounted", reader.name, missing))
+    return found
+
+
+def _queue_faults(queue: BrokerQueue) -> list[Fault]:
+    found: list[Fault] = []
+    if queue.dropped_per_min > 0:
+        found.append(Fault("broker_dropped", amount=queue.dropped))
+    if queue.waiting > QUEUE_MESSAGES or queue.size_bytes > QUEUE_BYTES:
+        found.append(Fault("broker_queue", amount=queue.waiting))
     return found
 
 

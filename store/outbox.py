@@ -41,15 +41,18 @@ async def withdraw(connection: Connection, incident_nos: Sequence[int]) -> None:
 async def next_due(connection: Connection, channel: str, now: datetime) -> DictRow | None:
     """The next notification to send on a channel, locked until the caller's transaction ends; None when none is due.
 
-    Keys: notification_no, incident_no, purpose, title, body, attempts.
+    Keys: notification_no, incident_no, purpose, title, body, attempts, and cause_no, code, opened_at, detected_at of
+    its incident.
     """
     return await (await connection.execute(SQL["next_due"], {"channel": channel, "now": now})).fetchone()
 
 
-async def mark_sent(connection: Connection, notification: DictRow, channel: str, now: datetime) -> None:
-    """It went out: recorded here and in the incident's story."""
-    await connection.execute(SQL["sent"], {"notification_no": notification["notification_no"], "now": now})
-    await _note(connection, notification, now, change="notified", channel=channel, reason=notification["title"])
+async def mark_sent(
+    connection: Connection, notification: DictRow, channel: str, sent_at: datetime, *, reason: str
+) -> None:
+    """It went out, perhaps some time ago: recorded here and in the incident's story."""
+    await connection.execute(SQL["sent"], {"notification_no": notification["notification_no"], "now": sent_at})
+    await _note(connection, notification, sent_at, change="notified", channel=channel, reason=reason)
 
 
 async def mark_retry(connection: Connection, notification: DictRow, error: str, due_at: datetime) -> None:

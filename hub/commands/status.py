@@ -16,6 +16,7 @@ from dashboard.health_words import (
     beyond_text,
     clock_text,
     log_name,
+    queue_text,
     rate_text,
     reader_name,
     seconds,
@@ -23,6 +24,7 @@ from dashboard.health_words import (
     size,
 )
 from dashboard.words import Words
+from hub.commands.broker_queue import broker_queue
 from hub.commands.clock import hub_clock
 from hub.errors import BeffroiError, BrokerUnavailable
 from hub.secrets import Secrets, database_url, mqtt_url
@@ -60,13 +62,14 @@ def known_home(settings: Settings) -> Secrets:
 
 async def _take(settings: Settings) -> Health:
     secrets = known_home(settings)
-    url, clock, has_broker = database_url(settings, secrets), settings.the_clock, True
+    url, clock, has_broker, queue = database_url(settings, secrets), settings.the_clock, True, None
     try:
         # The hub lives in its own time and publishes it; a command in a terminal is not told.
         clock = await hub_clock(mqtt_url(settings, secrets), clock)
+        queue = await broker_queue(mqtt_url(settings, secrets))
     except BrokerUnavailable:
         has_broker = False
-    return await Pulse(settings.home, clock).take(lambda: connect(url), has_broker=has_broker)
+    return await Pulse(settings.home, clock).take(lambda: connect(url), has_broker=has_broker, queue=queue)
 
 
 def _json(health: Health, found: list[Fault], said: list[str]) -> str:
@@ -154,6 +157,8 @@ def _numbers(health: Health, words: Words) -> Table:
         table.add_row("last audit", audit_text(stored.audit, words))
         table.add_row("database", size(stored.size_bytes, words))
         table.add_row("ahead of the database's clock", seconds(stored.clock_ahead_s, words))
+    if health.queue:
+        table.add_row("waiting in the broker", queue_text(health.queue, words))
     table.add_row("free on the disk", size(health.files.fullest.free_bytes, words))
     table.add_row("rules' checkpoint", ago(health.files.checkpoint_s, words) or "none")
     table.add_row("clock", clock_text(health, words))

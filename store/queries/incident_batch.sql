@@ -32,7 +32,7 @@ FROM above JOIN device d USING (device_no);
 
 -- name: faults
 -- Every fault that is on at these devices, with the incident that stands for it: its own or one that explains it.
-SELECT f.device_no, f.code, f.since, f.quiet, f.explanation::text AS explanation, i.incident_no, i.cause_no,
+SELECT f.device_no, f.code, f.since, f.quiet, f.explanation::text AS explanation, i.incident_no AS number, i.cause_no,
        i.code AS cause_code, i.kind, i.priority, i.quiet AS incident_quiet, i.opened_at, i.detected_at,
        i.explanation::text AS incident_explanation
 FROM (

@@ -15,12 +15,13 @@ DELETE FROM notification WHERE notification_no IN (
 );
 
 -- name: next_due
-SELECT n.notification_no, n.incident_no, n.purpose, n.title, n.body, n.attempts
-FROM notification n
+SELECT n.notification_no, n.incident_no, n.purpose, n.title, n.body, n.attempts,
+       i.cause_no, i.code, i.opened_at, i.detected_at
+FROM notification n JOIN incident i USING (incident_no)
 WHERE n.channel = %(channel)s AND n.due_at <= %(now)s AND n.sent_at IS NULL AND n.failed_at IS NULL
 ORDER BY n.due_at, n.notification_no
 LIMIT 1
-FOR UPDATE SKIP LOCKED;
+FOR UPDATE OF n SKIP LOCKED;
 
 -- name: sent
 UPDATE notification SET sent_at = %(now)s, attempts = attempts + 1, last_error = NULL

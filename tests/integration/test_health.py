@@ -21,7 +21,7 @@ from store.health import Pulse, faults
 from store.people import ensure_person
 from store.quarantine import Choice, newest
 from store.readers import advance, claim
-from tests.processes import Processes
+from tests.processes import Processes, eventually
 
 LOGIN, PASSWORD = "watcher", "a password of the test"
 READ, WAITING = 8, 3
@@ -236,3 +236,18 @@ async def test_metrics_are_told_to_this_machine_and_to_nobody_else(browser: http
         assert (await browser.get("/metrics", headers=headers)).status_code == 401
     await sign_in(browser)
     assert (await browser.get("/metrics", headers={"x-forwarded-for": "192.0.2.7"})).status_code == 200
+
+
+async def test_what_waits_in_the_broker_is_shown_everywhere(browser: httpx.AsyncClient, hub: Processes) -> None:
+    """The broker tells of itself every ten seconds, for the first time ten seconds after its start."""
+
+    async def metrics() -> str:
+        return (await browser.get("/metrics")).text
+
+    told = await eventually(metrics, lambda text: "beffroi_broker_waiting_messages" in text, 20)
+    assert "beffroi_broker_dropped_messages_total 0.0" in told
+    await sign_in(browser)
+    assert "Waiting in the broker" in (await browser.get("/health")).text
+    await hub.command("migrate")
+    queue = json.loads((await hub.command("status", "--json")).stdout)["queue"]
+    assert queue["waiting"] >= 0 and queue["size_bytes"] > 0 and queue["heap_bytes"] > 0

@@ -15,8 +15,9 @@ import pytest
 import structlog
 
 from alerts.batch import READER, Desk, apply_batch
-from alerts.channels import Channel, FileChannel, NotSent
-from alerts.delivery import RETRY_AFTER_S, deliver_next
+from alerts.channels import FileChannel, NotSent
+from alerts.delivery import RETRY_AFTER_S, Outlet, deliver_next
+from alerts.journal import Journal
 from alerts.main import make_desk, run
 from devices.transition import Transition
 from hub.clock import Clock
@@ -332,8 +333,37 @@ async def test_database_away_is_said_once_and_nothing_is_lost(
             await until(lambda: _count(connection, "notification WHERE sent_at IS NOT NULL", 3))
     assert await seen(connection) == [(2, "feeder_out", "closed", []), (3, "feeder_out", "new", [])]
     events = [line["event"] for line in lines]
-    assert events.count("tele-alert waits for the database; transitions wait in their log") == 1
+    assert events.count("the database is away: transitions wait in their log, P1 goes out without it") == 1
     assert events.count("the database is back: tele-alert goes on where it was") == 1
+
+
+async def test_a_database_that_answers_and_takes_nothing_is_away(
+    connection: Connection, database_url: str, log: TransitionsLog, settings: Settings
+) -> None:
+    """As a full disk, or a standby: P1 goes out, and is entered when it takes what it is given again."""
+    file, name = settings.home / "notifications.log", database_url.rpartition("/")[2]
+
+    async def is_called(count: int) -> bool:
+        return file.exists() and len(file.read_text(encoding="utf-8").splitlines()) == count
+
+    async def set_read_only(value: str) -> None:
+        await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = {value}".encode())
+        await rows(connection, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                               " WHERE datname = current_database() AND pid <> pg_backend_pid()")  # fmt: skip
+
+    async with telealert(log, database_url, settings):
+        log.say(fire(31))
+        await until(lambda: _count(connection, "incident", 1))
+        await until(lambda: asyncio.sleep(0, (settings.home / "telealert" / "faults.msgpack").exists()))
+        await set_read_only("on")
+        try:
+            log.say(fire(2, "feeder_out"))
+            await until(lambda: is_called(1))
+            assert await _count(connection, "incident", 1)
+        finally:
+            await set_read_only("off")
+        await until(lambda: _count(connection, "notification WHERE sent_at IS NOT NULL", 1))
+    assert await is_called(1)
 
 
 @asynccontextmanager
@@ -372,29 +402,30 @@ class Recorder:
 
 
 async def test_two_deliverers_send_each_notification_once(
-    connection: Connection, database_url: str, desk: Desk, log: TransitionsLog
+    connection: Connection, database_url: str, desk: Desk, log: TransitionsLog, tmp_path: Path
 ) -> None:
     log.say(fire(2, "feeder_out"), fire(3, "feeder_out"), fire(1, "cabinet_door"))
     await catch_up(connection, desk, log)
     channel = Recorder()
+    journals = [Journal(tmp_path / name / "calls.journal") for name in ("one", "other")]
 
-    async def drain() -> None:
+    async def drain(journal: Journal) -> None:
         async with connect(database_url, autocommit=True) as mine:
-            while await deliver_next(mine, channel, CLOCK):
+            while await deliver_next(mine, Outlet(channel, journal, CLOCK), CLOCK):
                 pass
 
-    await asyncio.gather(drain(), drain())
+    await asyncio.gather(*map(drain, journals))
     assert len(channel.taken) == 3
     (feeder, *_) = await incidents.open_incidents(connection)
     assert (await story(connection, feeder["incident_no"]))[-1] == "notified"
 
 
 async def test_refused_notification_is_tried_later_and_given_up_in_the_end(
-    connection: Connection, desk: Desk, log: TransitionsLog
+    connection: Connection, desk: Desk, log: TransitionsLog, tmp_path: Path
 ) -> None:
     log.say(fire(2, "feeder_out"))
     await catch_up(connection, desk, log)
-    channel: Channel = Recorder(refuses=True)
+    channel = Outlet(Recorder(refuses=True), Journal(tmp_path / "calls.journal"), CLOCK)
     later_us = 0
     for wait_s in RETRY_AFTER_S:
         clock = Clock(hub_us=later_us)

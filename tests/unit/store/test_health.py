@@ -11,6 +11,7 @@ import pytest
 from hub.clock import Clock
 from ingest.log import LogWriter, Message
 from store.audit import Audit, LastAudit
+from store.broker_queue import BrokerQueue
 from store.health import LIMITS, Beyond, Health, Reader, Stored, faults
 from store.health_files import Files, LastError, LogFiles, last_errors, oversized, read_files, read_log
 from store.quarantine import readable
@@ -21,7 +22,8 @@ DISK = Disk((".", "log", "postgres"), free_bytes=90, size_bytes=100, has_reserve
 FILES = Files({"log": LOG, "transitions": LOG}, checkpoint_s=20.0, written_s=1.0, disks=(DISK,), last_errors=())
 STORE = Reader("store", 50_000, 50_000, 0, 0.5, 100.0, False, 0, 0)
 STORED = Stored((STORE,), (), {1: 0, 2: 0, 3: 0}, 0, 0, 10, 0.0, 0.01, None)
-WELL = Health(datetime.now(UTC), Clock(), 0.0, FILES, {"log": 100.0, "transitions": 0.0}, STORED, True)
+QUEUE = BrokerQueue(waiting=2_000, size_bytes=5_000_000, dropped=7, dropped_per_min=0.0, heap_bytes=9_000_000)
+WELL = Health(datetime.now(UTC), Clock(), 0.0, FILES, {"log": 100.0, "transitions": 0.0}, STORED, True, QUEUE)
 
 
 def with_store(**values: object) -> Health:
@@ -70,6 +72,9 @@ def test_nothing_is_wrong_with_a_hub_that_is_well() -> None:
     [
         (replace(WELL, stored=None), "no_database"),
         (replace(WELL, has_broker=False), "no_broker"),
+        (replace(WELL, queue=replace(QUEUE, waiting=100_001)), "broker_queue"),
+        (replace(WELL, queue=replace(QUEUE, size_bytes=256_000_001)), "broker_queue"),
+        (replace(WELL, queue=replace(QUEUE, dropped_per_min=0.07)), "broker_dropped"),
         (with_files(logs={"transitions": LOG}), "no_log"),
         (with_store(is_of_other_log=True, lag=None), "other_log"),
         (with_store(lag=1, still_s=61.0), "stuck"),
@@ -102,12 +107,20 @@ def test_one_thing_that_is_wrong_is_told_alone(health: Health, code: str) -> Non
     "health",
     [
         with_store(still_s=86_400.0),
+        replace(WELL, queue=None),
         with_store(lag=9_000, still_s=1.0),
         replace(with_store(lag=50_000), arrivals_per_s={"log": 1000.0}),
         with_files(logs={"log": replace(LOG, head=0, still_s=None)}),
         with_files(disks=(replace(DISK, free_bytes=21 << 30, size_bytes=1 << 50),)),
     ],
-    ids=["nothing to read", "a little behind", "less than a minute behind", "nothing ever received", "large disk"],
+    ids=[
+        "nothing to read",
+        "broker without figures",
+        "a little behind",
+        "less than a minute behind",
+        "nothing ever received",
+        "large disk",
+    ],
 )
 def test_what_looks_wrong_and_is_not(health: Health) -> None:
     assert codes(health) == []
