@@ -16,7 +16,7 @@ from alerts.delivery import deliver_next
 from alerts.text import Writer
 from devices.kind import kinds
 from hub.clock import Clock
-from hub.errors import BadSetting, DatabaseUnavailable
+from hub.errors import BadSetting, DatabaseUnavailable, LogGap, LogReplaced
 from hub.settings import Settings
 from store import outbox, readers
 from store.database import Connection, connect
@@ -33,6 +33,14 @@ class Transitions(Protocol):
     @property
     def log_id(self) -> UUID:
         """Which log it is."""
+
+    @property
+    def first_offset(self) -> int:
+        """The oldest offset that is still kept."""
+
+    @property
+    def next_offset(self) -> int:
+        """The offset after the last message."""
 
     def read(self, offset: int, limit: int) -> Sequence[Message]:
         """Up to `limit` messages from an offset on, one per offset; empty at the end."""
@@ -75,8 +83,7 @@ async def run(
 ) -> None:
     """Work until `stop` is set.
 
-    BadSetting for a wrong address or time zone, LogError when the log is not the one that was read so far or when
-    another tele-alert works on the same database.
+    BadSetting for a wrong address or time zone, LogError when another tele-alert works on the same database.
     """
     outlets = channels(settings, clock)
     desk = make_desk(settings, outlets)
@@ -109,7 +116,8 @@ async def _follow(
     connection: Connection, *, transitions: Transitions, desk: Desk, clock: Clock, stop: asyncio.Event
 ) -> None:
     """Apply transitions in order, from the offset that the database knows."""
-    offset = await readers.claim(connection, READER, transitions.log_id)
+    offset = await _claim(connection, transitions, stop)
+    told_before = await readers.told_before(connection, READER)
     no_more = "the settings no longer have this channel"
     await outbox.give_up_orphans(connection, desk.channels, no_more, clock.now())
     while not stop.is_set():
@@ -117,8 +125,34 @@ async def _follow(
         if not messages:
             await pause(stop, IDLE_S)
             continue
-        await apply_batch(connection, desk, clock.now(), log_id=transitions.log_id, offset=offset, messages=messages)
+        await apply_batch(
+            connection,
+            desk,
+            clock.now(),
+            log_id=transitions.log_id,
+            offset=offset,
+            messages=messages,
+            told_before=told_before,
+        )
         offset += len(messages)
+
+
+async def _claim(connection: Connection, transitions: Transitions, stop: asyncio.Event) -> int:
+    """Where to go on; waits while the log is not the one that the database knows, for an operator to say what is right.
+
+    What is in the outbox goes out meanwhile.
+    """
+    unfit = ""
+    while not stop.is_set():
+        try:
+            kept = range(transitions.first_offset, transitions.next_offset)
+            return await readers.claim(connection, READER, transitions.log_id, kept)
+        except (LogReplaced, LogGap) as error:
+            if not unfit:
+                logger.error("tele-alert stands still; transitions wait in their log", why=str(error))
+            unfit = str(error)
+            await pause(stop, LONGEST_WAIT_S)
+    return 0
 
 
 async def _deliver(connection: Connection, *, outlet: Channel, clock: Clock, stop: asyncio.Event) -> None:

@@ -441,6 +441,38 @@ def replay_quarantine(
     raise typer.Exit(min(module.replay(read_settings(), choice, dry_run=dry_run), 1))
 
 
+@app.command(epilog="Example: beffroi backup /mnt/backup/2026-11-25")
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A new folder, best on another disk; it holds every secret.")],
+) -> None:
+    """Copy a running hub into a folder, verify the copy, and say to which moment it reaches."""
+    command("backup").run(read_settings(), folder)
+
+
+@app.command(epilog="Example: beffroi restore /mnt/backup/2026-11-25 --to 2026-11-25T14:30")
+def restore(
+    folder: Annotated[Path, typer.Argument(help="What `beffroi backup` made.")],
+    to: Annotated[
+        datetime | None,
+        typer.Option(
+            help="The database as it was at this moment, the city's time; needs the archive.", formats=MOMENTS
+        ),
+    ] = None,
+    archive: Annotated[
+        Path | None, typer.Option(help="The archive that goes on from the backup; BEFFROI_ARCHIVE when absent.")
+    ] = None,
+    database_only: Annotated[
+        bool, typer.Option("--database-only", help="Keep logs, accounts and the rules' state of the home as they are.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Move what the home holds aside, inside the home.")
+    ] = False,
+) -> None:
+    """Make a home of a backup, with the hub stopped: to its end, to that of the archive, or to a moment of it."""
+    module, settings = command("restore"), read_settings()
+    module.run(settings, module.Wish(folder, module.as_moment(to, settings), archive, database_only, replace))
+
+
 @app.command(epilog="Example: beffroi status")
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,

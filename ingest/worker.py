@@ -10,9 +10,10 @@ again without telling anything twice.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
 import structlog
 from msgspec.structs import replace
@@ -21,7 +22,7 @@ from devices.readings import Decoded, Key
 from devices.registry import Registry
 from devices.transition import Transition
 from hub.clock import Clock
-from hub.errors import DatabaseUnavailable
+from hub.errors import DatabaseUnavailable, LogGap, LogReplaced
 from ingest import checkpoint
 from ingest.again import messages_again
 from ingest.codecs.codec import Codec
@@ -221,9 +222,12 @@ class Worker:
                 board.watched_us[:] = NEVER  # what was said while the hub was away is still in the log
             next_transition = saved.next_transition
             if saved.log_id == self.log.log_id:
-                self.rules_offset = saved.next_offset
+                # A log or a checkpoint that was put back without the other: never read on past what is there.
+                self.rules_offset = min(max(saved.next_offset, self.log.first_offset), self.log.next_offset)
+                if self.rules_offset != saved.next_offset:
+                    logger.error("the log does not go on where the rules were", there=saved.next_offset)
         told = self._told_since(next_transition)
-        read_to = max((t.read_to for t in told), default=0)
+        read_to = min(max((t.read_to for t in told), default=0), self.log.next_offset)
         while self.rules_offset < read_to:
             messages = self.log.read(self.rules_offset, BATCH_MESSAGES)[: read_to - self.rules_offset]
             self.evaluate(self.decode(messages), timed=False)
@@ -246,21 +250,29 @@ class Worker:
     # Store
 
     async def store_line(self) -> None:
-        """From the log into the database; waits and goes on when the database is away."""
-        away = False
+        """From the log into the database; waits when the database is away, or knows another log than this one.
+
+        The rules and their alerts go on meanwhile: only an operator can say which of two that do not fit is right.
+        """
+        away, unfit = False, ""
         while True:
             try:
                 async with connect(self.database_url) as connection:
-                    self.store_offset = await claim(connection, STORE, self.log.log_id)
+                    kept = range(self.log.first_offset, self.log.next_offset)
+                    self.store_offset = await claim(connection, STORE, self.log.log_id, kept)
                     await connection.commit()
                     logger.info("the store goes on", offset=self.store_offset)
-                    away = False
+                    away, unfit = False, ""
                     await self._store(Writer(connection, STORE, self.log.log_id))
             except DatabaseUnavailable as error:
                 if not away:
                     logger.warning("the database is away; readings wait in the log", why=str(error))
                 away = True
-                await asyncio.sleep(RETRY_S)
+            except (LogReplaced, LogGap) as error:
+                if not unfit:
+                    logger.error("the store stands still; readings wait in the log", why=str(error))
+                unfit = str(error)
+            await asyncio.sleep(RETRY_S)
 
     async def _store(self, writer: Writer) -> None:
         while True:
@@ -326,10 +338,15 @@ class Worker:
             except DatabaseUnavailable:
                 await asyncio.sleep(RETRY_S)
 
-    def trim(self, offsets: dict[str, int]) -> None:
-        """Forget what every reader has read."""
-        trim(self.log.folder, min(offsets.get(STORE, 0), self.checkpointed_offset))
-        trim(self.transitions.folder, offsets.get(TELEALERT, 0))
+    def trim(self, offsets: Mapping[str, tuple[UUID, int]]) -> None:
+        """Forget what every reader has read; nothing while a reader's place is not in the log that is there."""
+        for name, log, limit in (
+            (STORE, self.log, self.checkpointed_offset),
+            (TELEALERT, self.transitions, self.transitions.next_offset),
+        ):
+            log_id, offset = offsets.get(name, (None, 0))
+            if log_id == log.log_id and offset <= log.next_offset:
+                trim(log.folder, min(offset, limit))
 
 
 async def load_city(database_url: str) -> City:

@@ -20,7 +20,7 @@ from hub.clock import SECOND_US, Clock, to_datetime
 from hub.errors import DatabaseUnavailable
 from store import quarantine
 from store.database import GONE, Connection
-from store.health_files import LOG_OF, Files, read_files
+from store.health_files import LOG_OF, Files, LogFiles, read_files
 from store.quarantine import ReasonCount
 from store.sql import statements
 
@@ -52,6 +52,7 @@ Code = Literal[
     "no_broker",
     "no_log",
     "other_log",
+    "log_gap",
     "stuck",
     "behind",
     "unaccounted",
@@ -61,6 +62,7 @@ Code = Literal[
     "clock",
     "notifications",
     "rollups",
+    "archive",
 ]
 Connect = Callable[[], AbstractAsyncContextManager[Connection]]
 
@@ -83,6 +85,8 @@ class Reader:
     """Read - (decoded + quarantined whole + duplicates); 0 or the hub has lost count."""
     readings_unaccounted: int
     """Decoded - (stored + merged + duplicates + quarantined + withheld); 0 likewise."""
+    is_outside_log: bool = False
+    """The log does not hold the place where it is to go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,8 @@ class Stored:
     """Since the oldest readings that are not rolled up were stored, in real seconds; 0 when all are."""
     clock_ahead_s: float
     """This machine's clock minus the database's, in seconds."""
+    archive_fails_s: float | None = None
+    """Since the database last archived its write-ahead log, in real seconds, when it has failed since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +205,7 @@ class Pulse:
                 found.size_bytes,
                 _passed_s(found.rollups_since or at, at, self.clock.speed),
                 found.clock_ahead_s,
+                found.archive_fails_s,
             )
         )
         arrivals = {folder: before.rate(folder, now) for folder in files.logs}
@@ -216,6 +223,7 @@ class _Found:
     notifications_overdue: int
     size_bytes: int
     rollups_since: datetime | None
+    archive_fails_s: float | None
     clock_ahead_s: float
 
 
@@ -237,6 +245,8 @@ def _reader_faults(reader: Reader, arrivals_per_s: float) -> list[Fault]:
     found: list[Fault] = []
     if reader.is_of_other_log:
         found.append(Fault("other_log", reader.name))
+    elif reader.is_outside_log:
+        found.append(Fault("log_gap", reader.name))
     elif reader.lag and reader.still_s > STILL_S:
         found.append(Fault("stuck", reader.name, reader.lag, reader.still_s))
     elif (reader.lag or 0) > max(BEHIND_MESSAGES, BEHIND_S * arrivals_per_s):
@@ -266,6 +276,8 @@ def _stored_faults(stored: Stored) -> list[Fault]:
         found.append(Fault("notifications", amount=stored.notifications_overdue))
     if stored.rollups_behind_s > ROLLUPS_S:
         found.append(Fault("rollups", for_s=stored.rollups_behind_s))
+    if stored.archive_fails_s is not None:
+        found.append(Fault("archive", for_s=stored.archive_fails_s))
     return found
 
 
@@ -293,17 +305,24 @@ async def _rows(conn: Connection, name: str, **values: object) -> list[DictRow]:
 def _reader(row: DictRow, files: Files, rate: float | None, at: datetime, speed: float) -> Reader:
     log = files.logs.get(LOG_OF.get(row["name"], ""))
     is_other = log is not None and log.log_id != str(row["log_id"])
+    still_s = _passed_s(row["moved_at"], at, speed)
     return Reader(
         name=row["name"],
         next_offset=row["next_offset"],
         head=log.head if log else None,
         lag=max(0, log.head - row["next_offset"]) if log and not is_other else None,
-        still_s=_passed_s(row["moved_at"], at, speed),
+        still_s=still_s,
         messages_per_s=rate,
         is_of_other_log=is_other,
         messages_unaccounted=row["messages_unaccounted"],
         readings_unaccounted=row["readings_unaccounted"],
+        is_outside_log=log is not None and not is_other and _is_outside(log, row["next_offset"], still_s),
     )
+
+
+def _is_outside(log: LogFiles, offset: int, still_s: float) -> bool:
+    """Trimmed, or past the end; the files were looked at before the reader, who may have moved on meanwhile."""
+    return offset < log.first or (offset > log.head and still_s > STILL_S)
 
 
 def _passed_s(since: datetime, at: datetime, speed: float) -> float:

@@ -6,17 +6,18 @@ from uuid import UUID
 
 from psycopg import sql
 
-from hub.errors import LogError, LogReplaced
+from hub.errors import LogError, LogGap, LogReplaced
 from store.database import Connection
 from store.sql import statements
 
 SQL = statements("readers")
 
 
-async def claim(connection: Connection, name: str, log_id: UUID) -> int:
+async def claim(connection: Connection, name: str, log_id: UUID, kept: range | None = None) -> int:
     """The offset at which a reader goes on; 0 for a reader that never read.
 
-    LogReplaced when it knows another log: messages of that one may be unread.
+    LogReplaced when it knows another log: messages of that one may be unread. LogGap when the log, which keeps the
+    offsets `kept`, does not reach to where the reader is: a database or a log was restored without the other.
     """
     row = await (await connection.execute(SQL["claim"], {"name": name, "log_id": log_id})).fetchone()
     assert row is not None
@@ -25,7 +26,25 @@ async def claim(connection: Connection, name: str, log_id: UUID) -> int:
             f"{name} has read log {row['log_id']} up to {row['next_offset']}, but the log is now {log_id}: put the"
             f" old folder back, or accept the loss with: beffroi log adopt {name}"
         )
-    return int(row["next_offset"])
+    offset = int(row["next_offset"])
+    if kept is not None and not kept.start <= offset <= kept.stop:
+        raise LogGap(_gap(name, offset, kept))
+    return offset
+
+
+def _gap(name: str, offset: int, kept: range) -> str:
+    """Why a reader cannot go on at an offset."""
+    if offset < kept.start:
+        return (
+            f"{name} has read up to {offset}, and the oldest message that is still kept is {kept.start}: the database"
+            f" does not have the {kept.start - offset} messages between. Restore a newer backup, or go on without them:"
+            f" beffroi log adopt {name}"
+        )
+    return (
+        f"{name} has read up to {offset}, but the log ends at {kept.stop}: an older copy of it is in its place, and the"
+        f" next {offset - kept.stop} messages would be taken for read. Put the right one back, or go on at its end:"
+        f" beffroi log adopt {name}"
+    )
 
 
 async def advance(
@@ -56,12 +75,39 @@ async def advance(
         raise LogError(f"{name} is no longer at {from_offset}: another process reads in its name; this one stops")
 
 
-async def offsets(connection: Connection) -> dict[str, int]:
-    """The first offset that each reader has not read."""
+async def offsets(connection: Connection) -> dict[str, tuple[UUID, int]]:
+    """Each reader's log, and the first offset of it that it has not read."""
     rows = await (await connection.execute(SQL["offsets"])).fetchall()
-    return {row["name"]: row["next_offset"] for row in rows}
+    return {row["name"]: (row["log_id"], row["next_offset"]) for row in rows}
 
 
 async def adopt(connection: Connection, name: str, log_id: UUID, next_offset: int) -> None:
-    """Make a reader go on in another log, accepting that the rest of the old one is lost."""
+    """Make a reader go on elsewhere, accepting that what it had not read before is lost; its accounts say how much."""
     await connection.execute(SQL["adopt"], {"name": name, "log_id": log_id, "next_offset": next_offset})
+
+
+async def told_before(connection: Connection, name: str) -> int:
+    """The offset below which a reader's messages were dealt with before a restore."""
+    row = await (await connection.execute(SQL["told_before"], {"name": name})).fetchone()
+    return int(row["told_before"]) if row else 0
+
+
+async def was_told(connection: Connection, name: str, before: int) -> None:
+    """Note, at a restore, that what lies before an offset was dealt with in the time that is undone."""
+    await connection.execute(SQL["was_told"], {"name": name, "before": before})
+
+
+async def recovered_to(connection: Connection) -> datetime | None:
+    """When the last transaction was committed that a server which has just recovered has; None when it has not."""
+    row = await (await connection.execute(SQL["recovered_to"])).fetchone()
+    return row["at"] if row else None
+
+
+def place_told(name: str, offset: int, kept: range | None) -> str:
+    """Where a reader goes on after a restore; None when its log is not there."""
+    if kept is None:
+        return f"{name} has read up to {offset} of a log that is not there any more: beffroi log adopt {name}"
+    if not kept.start <= offset <= kept.stop:
+        return _gap(name, offset, kept)
+    after = kept.stop - offset
+    return f"{name} goes on at {offset}" + (f": {after} messages after it are read from its log." if after else ".")

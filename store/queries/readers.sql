@@ -13,7 +13,18 @@ SELECT log_id, next_offset FROM reader WHERE name = %(name)s
 LIMIT 1;
 
 -- name: adopt
-UPDATE reader SET log_id = %(log_id)s, next_offset = %(next_offset)s, moved_at = now() WHERE name = %(name)s;
+UPDATE reader
+SET log_id = %(log_id)s, next_offset = %(next_offset)s, messages_skipped = %(next_offset)s - messages, moved_at = now()
+WHERE name = %(name)s;
+
+-- name: told_before
+SELECT told_before FROM reader WHERE name = %(name)s;
+
+-- name: was_told
+UPDATE reader SET told_before = %(before)s WHERE name = %(name)s;
+
+-- name: recovered_to
+SELECT pg_last_xact_replay_timestamp() AS at;
 
 -- name: offsets
-SELECT name, next_offset FROM reader;
+SELECT name, log_id, next_offset FROM reader;

@@ -44,6 +44,7 @@ def test_nothing_is_wrong_with_a_hub_that_is_well() -> None:
         (replace(WELL, has_broker=False), "no_broker"),
         (with_files(logs={"transitions": LOG}), "no_log"),
         (with_store(is_of_other_log=True, lag=None), "other_log"),
+        (with_store(is_outside_log=True), "log_gap"),
         (with_store(lag=1, still_s=61.0), "stuck"),
         (with_store(lag=10_001), "behind"),
         (with_store(messages_unaccounted=-1), "unaccounted"),
@@ -54,6 +55,7 @@ def test_nothing_is_wrong_with_a_hub_that_is_well() -> None:
         (with_files(disk_free_bytes=4), "disk"),
         (replace(WELL, stored=replace(STORED, clock_ahead_s=-2.1)), "clock"),
         (replace(WELL, stored=replace(STORED, notifications_overdue=1)), "notifications"),
+        (replace(WELL, stored=replace(STORED, archive_fails_s=1.0)), "archive"),
     ],
 )
 def test_one_thing_that_is_wrong_is_told_alone(health: Health, code: str) -> None:
