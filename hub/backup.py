@@ -7,7 +7,7 @@ home/          the files of the home
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -31,10 +31,6 @@ MADE_AT_START = ("mosquitto.conf", "passwords", "acl")
 ASIDE = "before-restore-"
 """Folders of a home that hold what a restore replaced."""
 CHUNK = 1 << 20
-
-Tell = Callable[[int], None]
-"""Told how many bytes more were dealt with."""
-
 
 class Copied(msgspec.Struct, frozen=True):
     """A file of the home."""
@@ -159,8 +155,8 @@ def copy_home(home: Path, into: Path) -> list[Copied]:
     return copied
 
 
-def copy_file(source: Path, target: Path, tell: Tell | None = None) -> tuple[int, str]:
-    """Copy a file durably; returns its size and SHA-256."""
+def copy_file(source: Path, target: Path) -> tuple[int, str]:
+    """Copy a file durably, readable by us only; returns its size and SHA-256."""
     digest, size_bytes = hashlib.sha256(), 0
     with source.open("rb") as given:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -169,8 +165,6 @@ def copy_file(source: Path, target: Path, tell: Tell | None = None) -> tuple[int
                 digest.update(chunk)
                 taken.write(chunk)
                 size_bytes += len(chunk)
-                if tell:
-                    tell(len(chunk))
             taken.flush()
             os.fsync(taken.fileno())
     return size_bytes, digest.hexdigest()

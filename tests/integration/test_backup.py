@@ -1,0 +1,285 @@
+"""A hub is copied under load, lost, and restored: elsewhere, to a moment, or its database alone. Real servers."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from hub.backup import Backup, read_list
+from hub.clock import Clock
+from hub.commands.restore import Wish, run
+from hub.errors import AlreadyRunning, BadFile, BadSetting
+from hub.home import only_hub_of
+from hub.runtime.servers import Embedded, embedded
+from hub.settings import Settings
+from hub.up import environment
+from ingest.log import Flag, LogReader, begin_at
+from store.database import connect
+from store.migrate import migrate
+from store.people import ensure_person
+from tests.conftest import hub_settings
+from tests.database import accounts_balance, everything_is_read, fetch, one
+from tests.load import Load, Meters
+from tests.processes import Processes, Publisher, eventually
+
+RATE = 1_500
+LAMP = "dark-after-the-backup"
+BEGAN = datetime.now(UTC) - timedelta(hours=4)
+
+
+@dataclass
+class Lost:
+    """A hub that ran, was copied while it did, went on, and was stopped."""
+
+    settings: Settings
+    backup: Path
+    meters: Meters
+    load: Load
+    moment: datetime
+    """Between the persons `before` and `after`."""
+
+    @property
+    def archive(self) -> Path:
+        assert self.settings.archive
+        return self.settings.archive
+
+    def elsewhere(self, home: Path) -> Settings:
+        """Settings of a hub on another home, without an archive of its own."""
+        return self.settings.model_copy(update={"home": home, "archive": None})
+
+
+def beffroi(settings: Settings, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """A command of the hub in a process of its own."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("BEFFROI_")}
+    return subprocess.run(
+        [sys.executable, "-m", "hub.cli", *map(str, arguments)],
+        env=plain | environment(settings, Clock()),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@asynccontextmanager
+async def hub(settings: Settings, *names: str) -> AsyncIterator[tuple[Processes, Embedded]]:
+    """A hub on its own servers."""
+    async with embedded(settings, test=True) as servers:
+        await migrate(servers.database_url)
+        more = {"BEFFROI_NOTIFY_PRIORITY": "3"}
+        with Processes(settings.home, servers.database_url, servers.mqtt_url, more) as processes:
+            processes.start(*names)
+            yield processes, servers
+
+
+async def stored_all(servers: Embedded, home: Path) -> None:
+    """Wait until store and tele-alert have read what their logs hold."""
+    for name, folder in (("store", "log"), ("telealert", "transitions")):
+        log = LogReader(home / folder)
+        query = "SELECT log_id, next_offset FROM reader WHERE name = %s"
+
+        async def place(log: LogReader = log, name: str = name, query: str = query) -> tuple[bool, object]:
+            rows = await fetch(servers.database_url, query, name)
+            return [(row["log_id"], row["next_offset"]) for row in rows] == [(log.log_id, log.next_offset)], rows
+
+        await eventually(place, lambda seen: seen[0])
+        log.close()
+
+
+def tell_lamp(servers: Embedded, minute: float, power_w: float) -> None:
+    publisher = Publisher(servers.simulator_url)
+    ts = (BEGAN + timedelta(minutes=minute)).isoformat()
+    publisher.publish(
+        f"city/dijon/street_lighting/{LAMP}/telemetry", json.dumps({"ts": ts, "dim_pct": 100, "power_w": power_w})
+    )
+    publisher.close()
+
+
+async def person(servers: Embedded, name: str) -> None:
+    async with connect(servers.database_url) as connection:
+        await ensure_person(connection, name, "a password of the test", "operator")
+        await connection.commit()
+
+
+async def people(url: str) -> set[object]:
+    return {row["login"] for row in await fetch(url, "SELECT login FROM person")}
+
+
+def pages(home: Path) -> int:
+    """How often somebody was called about the lamp."""
+    path = home / "notifications.log"
+    return path.read_text().count(LAMP) if path.exists() else 0
+
+
+async def lose(folder: Path, per_s: int, before_s: float) -> Lost:
+    """Run a hub under load, copy it meanwhile, and stop it."""
+    settings = hub_settings(folder / "home", archive=folder / "archive")
+    settings.home.mkdir()
+    (folder / "lamps.csv").write_text(f"commune,kind,id,type,rated_power_w\ndijon,street_lighting,{LAMP},lamp,60")
+    async with hub(settings) as (processes, servers):
+        imported = await processes.command("devices", "import", str(folder / "lamps.csv"))
+        assert imported.returncode == 0, imported.stderr
+        processes.start("intake", "worker", "telealert")
+        await processes.hears()
+        meters = Meters()
+        load = Load(servers.simulator_url, meters.message, per_s)
+        await load.run(before_s)
+        copying = asyncio.create_task(asyncio.to_thread(beffroi, settings, "backup", folder / "backup"))
+        while not copying.done():
+            await load.run(0.2)
+        made = await copying
+        assert made.returncode == 0, made.stderr
+        assert "Recovery point of the database" in made.stdout and "all before" in made.stdout
+        await load.run(0.5)
+        tell_lamp(servers, 0, 0.3)
+        tell_lamp(servers, 11, 0.3)
+        await person(servers, "before")
+        (row,) = await fetch(servers.database_url, "SELECT clock_timestamp() AS now")
+        await person(servers, "after")
+        await eventually(lambda: asyncio.sleep(0, pages(settings.home)), lambda n: n == 1)
+        await stored_all(servers, settings.home)
+        moment = row["now"]
+        assert isinstance(moment, datetime)
+    return Lost(settings, folder / "backup", meters, load, moment)
+
+
+@pytest.fixture(scope="module")
+async def lost(tmp_path_factory: pytest.TempPathFactory) -> Lost:
+    return await lose(tmp_path_factory.mktemp("lost"), RATE, before_s=0.5)
+
+
+def received_before(lost: Lost, backup: Backup) -> Counter[tuple[str, int]]:
+    """(device, reading) of what the lost hub had received when it was copied, by its own log."""
+    assert backup.log
+    log, found = LogReader(lost.settings.home / "log"), Counter[tuple[str, int]]()
+    for message in log.read(0, backup.log.next_offset, limit_bytes=1 << 30)[: backup.log.next_offset]:
+        device = message.topic.split("/")[3]
+        if device.startswith(lost.meters.run) and not message.flags & Flag.DUPLICATE:
+            found[device, json.loads(message.payload)["total_m3"]] += 1
+    log.close()
+    return found
+
+
+async def restored_elsewhere_has_everything(lost: Lost, home: Path) -> None:
+    settings, backup = lost.elsewhere(home), read_list(lost.backup)
+    restored = await asyncio.to_thread(beffroi, settings, "restore", lost.backup)
+    assert restored.returncode == 0, restored.stderr
+    assert "Recovery point: " in restored.stdout and "Recovery time: " in restored.stdout
+    async with hub(settings, "intake", "worker", "telealert") as (processes, servers):
+        await processes.hears()
+        await stored_all(servers, home)
+        before, stored = received_before(lost, backup), await lost.meters.stored(servers.database_url)
+        assert 0 < before.total() < lost.load.made and not before - stored, f"{len(before - stored)} are missing"
+        # What the broker still held when it was copied comes again, as after a crash of the broker; once each.
+        assert set(stored.values()) == {1} and not stored - lost.meters.wanted(lost.load.acknowledged)
+        await accounts_balance(servers.database_url)
+
+
+async def test_a_hub_that_is_lost_is_restored_elsewhere(lost: Lost, tmp_path: Path) -> None:
+    await restored_elsewhere_has_everything(lost, tmp_path / "home")
+
+
+async def test_a_moment_of_the_archive_is_restored_and_the_hub_goes_on(lost: Lost, tmp_path: Path) -> None:
+    settings = lost.elsewhere(tmp_path / "home")
+    moment = lost.moment.isoformat(sep="T", timespec="microseconds")
+    wish = Wish(lost.backup, to=datetime.fromisoformat(moment), archive=lost.archive)
+    await asyncio.to_thread(run, settings, wish)
+    async with hub(settings, "intake", "worker", "telealert") as (processes, servers):
+        assert {"before"} <= await people(servers.database_url) and "after" not in await people(servers.database_url)
+        assert (await lost.meters.stored(servers.database_url)).total() == lost.load.made, "all came before the moment"
+        place = await one(servers.database_url, "SELECT log_id, next_offset FROM reader WHERE name = 'store'")
+        await processes.hears()
+        log = LogReader(settings.home / "log")
+        assert (log.log_id, log.first_offset) == (place["log_id"], place["next_offset"]), "no message is taken for read"
+        more = Meters()
+        load = Load(servers.simulator_url, more.message, 200)
+        await load.run(0.5)
+        await more.exactly_once(servers.database_url, load.acknowledged)
+        await accounts_balance(servers.database_url)
+
+
+async def test_the_database_alone_is_restored_and_the_log_brings_the_rest(lost: Lost) -> None:
+    settings = lost.settings
+    with pytest.raises(BadSetting, match=r"is not empty \(postgres \.\.\.\): --replace moves that aside"):
+        await asyncio.to_thread(run, settings.model_copy(update={"archive": None}), Wish(lost.backup, database_only=True))
+    wish = Wish(lost.backup, database_only=True, replace=True)
+    await asyncio.to_thread(run, settings.model_copy(update={"archive": None}), wish)
+    (aside,) = settings.home.glob("before-restore-*")
+    assert (aside / "postgres/data/PG_VERSION").exists(), "what was there can be put back"
+    async with hub(settings, "intake", "worker", "telealert") as (processes, servers):
+        await processes.hears()
+        await stored_all(servers, settings.home)
+        await lost.meters.exactly_once(servers.database_url, lost.load.acknowledged)
+        incident = await one(servers.database_url, "SELECT state, quiet FROM incident WHERE code = 'lamp_out'")
+        assert incident == {"state": "new", "quiet": "replayed"} and pages(settings.home) == 1, "nobody is called twice"
+        await accounts_balance(servers.database_url)
+
+
+async def test_what_was_trimmed_is_told_and_not_skipped(lost: Lost) -> None:
+    """The database was restored, and the log no longer holds what came after it."""
+    settings = lost.settings
+    log = LogReader(settings.home / "log")
+    log_id, end = log.log_id, log.next_offset
+    log.close()
+    begin_at(settings.home / "log", log_id, end + 7)
+    async with hub(settings, "intake", "worker", "telealert") as (processes, servers):
+        await processes.hears()
+        said = await eventually(lambda: asyncio.to_thread(processes.said), lambda said: "stands still" in said)
+        assert f"store has read up to {end}" in said and "the 7 messages between" in said
+        tell_lamp(servers, 20, 0.3)
+        await eventually(lambda: asyncio.sleep(0, LogReader(settings.home / "log").next_offset), lambda n: n == end + 8)
+        assert not await everything_is_read(servers.database_url, log_id, end + 8), "never silently at another offset"
+        adopted = await processes.command("log", "adopt", "store")
+        assert f"store goes on at {end + 7}" in adopted.stdout, adopted.stderr
+        await stored_all(servers, settings.home)
+        await accounts_balance(servers.database_url)
+        row = await one(servers.database_url, "SELECT messages_skipped FROM reader WHERE name = 'store'")
+        assert row["messages_skipped"] == 7
+
+
+async def test_what_cannot_be_restored_is_refused_in_a_sentence(lost: Lost, tmp_path: Path) -> None:
+    def refuses(wish: Wish, kind: type[Exception], match: str, home: str = "empty") -> None:
+        with pytest.raises(kind, match=match):
+            run(lost.elsewhere(tmp_path / home), wish)
+        assert not (tmp_path / home / "secrets.json").exists(), "nothing is half restored"
+
+    damaged = tmp_path / "damaged"
+    shutil.copytree(lost.backup, damaged)
+    (tmp_path / "other").mkdir()
+    refuses(Wish(tmp_path / "nowhere"), BadFile, "there is no folder .*nowhere")
+    refuses(Wish(tmp_path / "other"), BadFile, "other is no backup: it has no backup.json")
+    refuses(Wish(lost.backup, to=lost.moment), BadSetting, "--to needs the archive")
+    refuses(Wish(lost.backup, archive=tmp_path / "gone"), BadSetting, "there is no archive .*gone")
+    refuses(Wish(lost.backup, database_only=True), BadSetting, "has no hub to put a database into")
+    (damaged / "home/secrets.json").write_text("{}")
+    refuses(Wish(damaged), BadFile, "is damaged: .*secrets.json is not what was copied")
+    with (damaged / "database/base/1/1259").open("r+b") as file:
+        file.write(b"?")
+    refuses(Wish(damaged), BadFile, r"is damaged: checksum mismatch for file .base/1/1259")
+    told = json.loads((damaged / "backup.json").read_text())
+    told["database"]["major"] = 16
+    (damaged / "backup.json").write_text(json.dumps(told))
+    refuses(Wish(damaged), BadSetting, "the backup is of PostgreSQL 16, and the programs in .* are of 17")
+    with only_hub_of(tmp_path / "empty", "here"), pytest.raises(AlreadyRunning, match="a hub already runs on"):
+        run(lost.elsewhere(tmp_path / "empty"), Wish(lost.backup))
+
+
+@pytest.mark.parametrize(
+    ("days", "sentence"), [(-1, "--to lies before the end of the backup"), (1, "--to lies after the end of the archive")]
+)
+async def test_a_moment_that_the_archive_does_not_reach_is_refused(
+    lost: Lost, tmp_path: Path, days: int, sentence: str
+) -> None:
+    wish = Wish(lost.backup, to=lost.moment + timedelta(days=days), archive=lost.archive)
+    with pytest.raises(BadSetting, match=sentence):
+        await asyncio.to_thread(run, lost.elsewhere(tmp_path / "home"), wish)
+    assert not (tmp_path / "home/postgres").exists()
