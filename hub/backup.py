@@ -32,6 +32,7 @@ ASIDE = "before-restore-"
 """Folders of a home that hold what a restore replaced."""
 CHUNK = 1 << 20
 
+
 class Copied(msgspec.Struct, frozen=True):
     """A file of the home."""
 

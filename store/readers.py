@@ -28,11 +28,11 @@ async def claim(connection: Connection, name: str, log_id: UUID, kept: range | N
         )
     offset = int(row["next_offset"])
     if kept is not None and not kept.start <= offset <= kept.stop:
-        raise LogGap(_gap(name, offset, kept))
+        raise LogGap(gap_told(name, offset, kept))
     return offset
 
 
-def _gap(name: str, offset: int, kept: range) -> str:
+def gap_told(name: str, offset: int, kept: range) -> str:
     """Why a reader cannot go on at an offset."""
     if offset < kept.start:
         return (
@@ -90,24 +90,3 @@ async def told_before(connection: Connection, name: str) -> int:
     """The offset below which a reader's messages were dealt with before a restore."""
     row = await (await connection.execute(SQL["told_before"], {"name": name})).fetchone()
     return int(row["told_before"]) if row else 0
-
-
-async def was_told(connection: Connection, name: str, before: int) -> None:
-    """Note, at a restore, that what lies before an offset was dealt with in the time that is undone."""
-    await connection.execute(SQL["was_told"], {"name": name, "before": before})
-
-
-async def recovered_to(connection: Connection) -> datetime | None:
-    """When the last transaction was committed that a server which has just recovered has; None when it has not."""
-    row = await (await connection.execute(SQL["recovered_to"])).fetchone()
-    return row["at"] if row else None
-
-
-def place_told(name: str, offset: int, kept: range | None) -> str:
-    """Where a reader goes on after a restore; None when its log is not there."""
-    if kept is None:
-        return f"{name} has read up to {offset} of a log that is not there any more: beffroi log adopt {name}"
-    if not kept.start <= offset <= kept.stop:
-        return _gap(name, offset, kept)
-    after = kept.stop - offset
-    return f"{name} goes on at {offset}" + (f": {after} messages after it are read from its log." if after else ".")

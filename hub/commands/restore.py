@@ -5,42 +5,40 @@ once the restored database has answered.
 """
 
 import asyncio
-import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from devices.transition import Transition
 from hub import backup as backups
 from hub.backup import ASIDE, Backup
 from hub.commands.backup import moment
-from hub.errors import BadFile, BadSetting, BeffroiError, DatabaseUnavailable
+from hub.errors import BadSetting
 from hub.home import free_port, only_hub_of
 from hub.runtime import programs
-from hub.runtime.archive import as_value, restore_command, segment_of
 from hub.runtime.basebackup import verify_database, wal_range
 from hub.runtime.postgres import Postgres
-from hub.runtime.process import Process, give_to_servers, read_tail
+from hub.runtime.process import give_to_servers
 from hub.runtime.progress import Advance, console, stage, step
+from hub.runtime.recovery import recovered, recovery, unused
 from hub.runtime.servers import logs
 from hub.secrets import Secrets, database_url, private_folder
 from hub.settings import Settings
-from ingest.log import LogWriter, begin_at, segments
-from store import readers
+from ingest.log import LogWriter, Message, begin_at, segments
 from store.database import connect
 from store.migrate import migrate
+from store.readers import offsets
+from store.restore import faults_told, place_told, recovered_to, was_told
 
 STAYS = ("runtime", "logs", "up.lock", "restoring")
 """What of a home is no obstacle, and is not moved aside."""
-LOG_OF = {"store": "log", "telealert": "transitions"}
-RECOVERY_LIMIT_S = 86_400.0
-LOG_BYTES = 64 << 10
-"""So much of the end of the server's log is searched for why it cannot recover."""
-COMPLETED = re.compile(r"last completed transaction was at log time (\S+ \S+) UTC")
+STORE, TELEALERT = "store", "telealert"
+LOG_OF = {STORE: "log", TELEALERT: "transitions"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,17 +182,19 @@ async def _try(settings: Settings, wish: Wish, backup: Backup, home: Path, stagi
     server, secrets = Postgres.of(here, programs.postgres(here).path), Secrets.of(staging)
     url = database_url(here, secrets)
     archive = _archive(settings, wish)
-    with _recovery(server.data, wish.to, archive):
-        process = await _recovered(server, secrets, wish, backup, _fresh(logs(home) / "restore.log"))
+    with recovery(server.data, wish.to, archive):
+        with step("Recovering the database"):
+            log = _fresh(logs(home) / "restore.log")
+            process = await recovered(server, secrets, log, copied_at=backup.ended_at)
         try:
             async with connect(url) as connection:
-                last = await readers.recovered_to(connection)
+                last = await recovered_to(connection)
             await server.create_database(secrets)
             told = await _fit(url, files, whole=not wish.database_only)
         finally:
             await process.stop()
     if archive and not wish.to:
-        told = (*told, *_unused(server.data, wal_range(server.data).timeline, archive))
+        told = (*told, *unused(server.data, wal_range(server.data).timeline, archive))
     return Restored(last or backup.database.last_transaction_at, told)
 
 
@@ -202,59 +202,6 @@ def _fresh(log: Path) -> Path:
     """A log without what an earlier restore said."""
     log.unlink(missing_ok=True)
     return log
-
-
-@contextmanager
-def _recovery(data: Path, to: datetime | None, archive: Path | None) -> Iterator[None]:
-    """Make the next start of a cluster a recovery, and the ones after it ordinary."""
-    own = data / "postgresql.auto.conf"
-    before = own.read_text()
-    values = {
-        "restore_command": restore_command(archive) if archive else "false",
-        # The backup's own: what another restore of it has made of the archive since is another story.
-        "recovery_target_timeline": "current",
-        "recovery_target_action": "promote",
-        "hot_standby": "off",
-        "recovery_init_sync_method": "syncfs",
-        **({"recovery_target_time": to.astimezone(UTC).isoformat(sep=" ")} if to else {}),
-    }
-    own.write_text(before + "".join(f"{name} = {as_value(value)}\n" for name, value in values.items()))
-    (data / "recovery.signal").touch(mode=0o600)
-    give_to_servers(data / "recovery.signal")
-    yield
-    own.write_text(before)
-
-
-async def _recovered(server: Postgres, secrets: Secrets, wish: Wish, backup: Backup, log: Path) -> Process:
-    """The server, once it has recovered and answers; BeffroiError says why it did not."""
-    await server.prepare(secrets)
-    with step("Recovering the database"):
-        process = await Process.start(server.program, log)
-        try:
-            await server.wait_ready(process, secrets, RECOVERY_LIMIT_S)
-        except BaseException as error:
-            await process.stop()
-            if isinstance(error, DatabaseUnavailable):
-                raise _why(read_tail(log, LOG_BYTES), wish, backup) or error from error
-            raise
-    return process
-
-
-def _why(said: str, wish: Wish, backup: Backup) -> BeffroiError | None:
-    """What PostgreSQL says when it cannot recover, as a sentence; None when it is something else."""
-    if "WAL file is from different database system" in said:
-        return BadFile("the archive is of another database than the backup; name the right one with --archive")
-    if "stop point is before consistent recovery point" in said:
-        return BadSetting(
-            f"--to lies before the end of the backup, {backup.ended_at:%Y-%m-%d %H:%M:%S} UTC: take an older backup"
-        )
-    if "recovery ended before configured recovery target was reached" in said:
-        last = COMPLETED.findall(said)
-        until = f"{last[-1][:19]} UTC" if last else "with the backup"
-        return BadSetting(f"--to lies after the end of the archive, {until}: without --to all of it is restored")
-    if "could not restore file" in said:
-        return BadFile("a file of the archive cannot be read: end before it with --to, or restore without the archive")
-    return None
 
 
 async def _fit(url: str, files: Path, *, whole: bool) -> tuple[str, ...]:
@@ -266,17 +213,27 @@ async def _fit(url: str, files: Path, *, whole: bool) -> tuple[str, ...]:
     await migrate(url)
     told = []
     async with connect(url) as connection:
-        for reader, (log_id, offset) in (await readers.offsets(connection)).items():
+        places = await offsets(connection)
+        for reader, (log_id, offset) in places.items():
             folder = files / LOG_OF[reader]
             known_id, kept = _span(folder)
             if whole and (known_id != log_id or kept.stop < offset):
                 begin_at(folder, log_id, offset)
-                known_id, kept = log_id, range(offset, offset)
-            if known_id == log_id and reader == "telealert":
-                await readers.was_told(connection, reader, kept.stop)
-            told.append(readers.place_told(reader, offset, kept if known_id == log_id else None))
+                if reader == TELEALERT:
+                    _append(folder, await faults_told(connection, places[STORE][1] if STORE in places else 0))
+                known_id, kept = _span(folder)
+            if known_id == log_id and reader == TELEALERT:
+                await was_told(connection, reader, kept.stop)
+            told.append(place_told(reader, offset, kept if known_id == log_id else None))
         await connection.commit()
     return tuple(told)
+
+
+def _append(folder: Path, transitions: Sequence[Transition]) -> None:
+    """Let the rules know on their log what was on, so that it can end."""
+    with LogWriter(folder) as log:
+        if transitions:
+            log.append([Message(0, t.at_us, "rules", t.topic, t.encode()) for t in transitions])
 
 
 def _span(folder: Path) -> tuple[object, range]:
@@ -285,21 +242,6 @@ def _span(folder: Path) -> tuple[object, range]:
         return None, range(0)
     with LogWriter(folder) as log:
         return log.log_id, range(segments(folder)[0][0], log.next_offset)
-
-
-def _unused(data: Path, timeline: int, archive: Path) -> tuple[str, ...]:
-    """A hole of the archive: segments that are there beyond the place where the recovery ended."""
-    history = sorted((data / "pg_wal").glob("*.history"))
-    lines = history[-1].read_text().split("\n") if history else []
-    ends = [line.split("\t")[1] for line in lines if line.startswith(f"{timeline}\t")]
-    if not ends:
-        return ()
-    end = segment_of(timeline, ends[-1])
-    names = sorted(path.name[:24] for path in archive.glob(f"{timeline:08X}*.gz") if len(path.name) == 27)
-    beyond = [name for name in names if name > end]
-    if not beyond:
-        return ()
-    return (f"The archive has a hole: {end}.gz is missing, so {len(beyond)} files after it could not be used.",)
 
 
 def _swap(home: Path, staging: Path, *, database_only: bool) -> Path | None:

@@ -20,11 +20,5 @@ WHERE name = %(name)s;
 -- name: told_before
 SELECT told_before FROM reader WHERE name = %(name)s;
 
--- name: was_told
-UPDATE reader SET told_before = %(before)s WHERE name = %(name)s;
-
--- name: recovered_to
-SELECT pg_last_xact_replay_timestamp() AS at;
-
 -- name: offsets
 SELECT name, log_id, next_offset FROM reader;

@@ -16,17 +16,19 @@ from pathlib import Path
 import pytest
 
 from hub.backup import Backup, read_list
-from hub.clock import Clock
+from hub.clock import Clock, to_us
 from hub.commands.restore import Wish, run
 from hub.errors import AlreadyRunning, BadFile, BadSetting
 from hub.home import only_hub_of
 from hub.runtime.servers import Embedded, embedded
 from hub.settings import Settings
 from hub.up import environment
-from ingest.log import Flag, LogReader, begin_at
+from ingest.log import Flag, LogReader, LogWriter, Message, begin_at
 from store.database import connect
+from store.health import Fault, Pulse, faults
 from store.migrate import migrate
 from store.people import ensure_person
+from store.readers import claim
 from tests.conftest import hub_settings
 from tests.database import accounts_balance, everything_is_read, fetch, one
 from tests.load import Load, Meters
@@ -67,6 +69,7 @@ def beffroi(settings: Settings, *arguments: str | Path) -> subprocess.CompletedP
         capture_output=True,
         text=True,
         timeout=300,
+        check=False,
     )
 
 
@@ -142,11 +145,11 @@ async def lose(folder: Path, per_s: int, before_s: float) -> Lost:
         await load.run(0.5)
         tell_lamp(servers, 0, 0.3)
         tell_lamp(servers, 11, 0.3)
+        await eventually(lambda: asyncio.sleep(0, pages(settings.home)), lambda n: n == 1)
+        await stored_all(servers, settings.home)
         await person(servers, "before")
         (row,) = await fetch(servers.database_url, "SELECT clock_timestamp() AS now")
         await person(servers, "after")
-        await eventually(lambda: asyncio.sleep(0, pages(settings.home)), lambda n: n == 1)
-        await stored_all(servers, settings.home)
         moment = row["now"]
         assert isinstance(moment, datetime)
     return Lost(settings, folder / "backup", meters, load, moment)
@@ -203,14 +206,20 @@ async def test_a_moment_of_the_archive_is_restored_and_the_hub_goes_on(lost: Los
         more = Meters()
         load = Load(servers.simulator_url, more.message, 200)
         await load.run(0.5)
+        tell_lamp(servers, 20, 58)
         await more.exactly_once(servers.database_url, load.acknowledged)
+        query = "SELECT state FROM incident WHERE code = 'lamp_out'"
+        await eventually(lambda: one(servers.database_url, query), lambda row: row["state"] == "closed")
         await accounts_balance(servers.database_url)
 
 
+@pytest.mark.soak
 async def test_the_database_alone_is_restored_and_the_log_brings_the_rest(lost: Lost) -> None:
     settings = lost.settings
     with pytest.raises(BadSetting, match=r"is not empty \(postgres \.\.\.\): --replace moves that aside"):
-        await asyncio.to_thread(run, settings.model_copy(update={"archive": None}), Wish(lost.backup, database_only=True))
+        await asyncio.to_thread(
+            run, settings.model_copy(update={"archive": None}), Wish(lost.backup, database_only=True)
+        )
     wish = Wish(lost.backup, database_only=True, replace=True)
     await asyncio.to_thread(run, settings.model_copy(update={"archive": None}), wish)
     (aside,) = settings.home.glob("before-restore-*")
@@ -224,26 +233,29 @@ async def test_the_database_alone_is_restored_and_the_log_brings_the_rest(lost: 
         await accounts_balance(servers.database_url)
 
 
-async def test_what_was_trimmed_is_told_and_not_skipped(lost: Lost) -> None:
-    """The database was restored, and the log no longer holds what came after it."""
-    settings = lost.settings
-    log = LogReader(settings.home / "log")
-    log_id, end = log.log_id, log.next_offset
-    log.close()
-    begin_at(settings.home / "log", log_id, end + 7)
-    async with hub(settings, "intake", "worker", "telealert") as (processes, servers):
-        await processes.hears()
+async def test_what_was_trimmed_is_told_and_not_skipped(tmp_path: Path, database_url: str, broker: Embedded) -> None:
+    """The database is older than the oldest message that the log still keeps."""
+    with LogWriter(tmp_path / "log") as log, LogWriter(tmp_path / "transitions"):
+        async with connect(database_url, autocommit=True) as connection:
+            await claim(connection, "store", log.log_id)
+    begin_at(tmp_path / "log", log.log_id, 7)
+    with LogWriter(tmp_path / "log") as log:
+        topic, payload = "city/dijon/water_meter/W1/telemetry", b'{"total_m3": 1}'
+        log.append([Message(0, to_us(BEGAN), "city", topic, payload)])
+    with Processes(tmp_path, database_url, broker.mqtt_url) as processes:
+        processes.start("worker")
         said = await eventually(lambda: asyncio.to_thread(processes.said), lambda said: "stands still" in said)
-        assert f"store has read up to {end}" in said and "the 7 messages between" in said
-        tell_lamp(servers, 20, 0.3)
-        await eventually(lambda: asyncio.sleep(0, LogReader(settings.home / "log").next_offset), lambda n: n == end + 8)
-        assert not await everything_is_read(servers.database_url, log_id, end + 8), "never silently at another offset"
+        assert "store has read up to 0" in said and "the 7 messages between" in said
+        assert not await everything_is_read(database_url, log.log_id, 8), "never silently at another offset"
+        health = await Pulse(tmp_path, Clock()).take(lambda: connect(database_url), has_broker=True)
+        assert Fault("log_gap", "store") in faults(health)
         adopted = await processes.command("log", "adopt", "store")
-        assert f"store goes on at {end + 7}" in adopted.stdout, adopted.stderr
-        await stored_all(servers, settings.home)
-        await accounts_balance(servers.database_url)
-        row = await one(servers.database_url, "SELECT messages_skipped FROM reader WHERE name = 'store'")
-        assert row["messages_skipped"] == 7
+        assert "store goes on at 7" in adopted.stdout, adopted.stderr
+        await eventually(lambda: everything_is_read(database_url, log.log_id, 8), bool)
+        assert "nothing to adopt" in (await processes.command("log", "adopt", "store")).stdout
+    await accounts_balance(database_url)
+    row = await one(database_url, "SELECT messages, messages_skipped FROM reader WHERE name = 'store'")
+    assert row == {"messages": 1, "messages_skipped": 7}
 
 
 async def test_what_cannot_be_restored_is_refused_in_a_sentence(lost: Lost, tmp_path: Path) -> None:
@@ -273,8 +285,10 @@ async def test_what_cannot_be_restored_is_refused_in_a_sentence(lost: Lost, tmp_
         run(lost.elsewhere(tmp_path / "empty"), Wish(lost.backup))
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
-    ("days", "sentence"), [(-1, "--to lies before the end of the backup"), (1, "--to lies after the end of the archive")]
+    ("days", "sentence"),
+    [(-1, "--to lies before the end of the backup"), (1, "--to lies after the end of the archive")],
 )
 async def test_a_moment_that_the_archive_does_not_reach_is_refused(
     lost: Lost, tmp_path: Path, days: int, sentence: str
@@ -283,3 +297,38 @@ async def test_a_moment_that_the_archive_does_not_reach_is_refused(
     with pytest.raises(BadSetting, match=sentence):
         await asyncio.to_thread(run, lost.elsewhere(tmp_path / "home"), wish)
     assert not (tmp_path / "home/postgres").exists()
+
+
+@pytest.mark.soak
+async def test_an_archive_that_is_another_s_broken_or_has_a_hole_is_told(lost: Lost, tmp_path: Path) -> None:
+    def restore(archive: Path, home: str) -> None:
+        run(lost.elsewhere(tmp_path / home), Wish(lost.backup, archive=archive))
+
+    database = read_list(lost.backup).database
+    assert database
+    holed, broken, other = (tmp_path / name for name in ("holed", "broken", "other"))
+    for copy in (holed, broken):
+        shutil.copytree(lost.archive, copy)
+    after = sorted(
+        path.name for path in holed.iterdir() if len(path.name) == 27 and path.name[:24] > database.first_wal
+    )
+    (holed / after[-2]).unlink()
+    (broken / after[-1]).write_bytes((broken / after[-1]).read_bytes()[:-2000])
+    ended = await asyncio.to_thread(beffroi, lost.elsewhere(tmp_path / "a"), "restore", lost.backup, "--archive", holed)
+    assert ended.returncode == 0 and f"has a hole: {after[-2]} is missing" in ended.stdout, ended.stderr
+    with pytest.raises(BadFile, match="a file of the archive cannot be read"):
+        await asyncio.to_thread(restore, broken, "b")
+    settings = hub_settings(tmp_path / "stranger", archive=other)
+    async with embedded(settings, test=True) as servers:
+        for _ in range(6):
+            await fetch(servers.database_url, "SELECT 1 AS one")
+        async with connect(servers.database_url, autocommit=True) as connection:
+            await connection.execute("CREATE TABLE filler AS SELECT repeat('x', 900) FROM generate_series(1, 90000)")
+    with pytest.raises(BadFile, match="the archive is of another database"):
+        await asyncio.to_thread(restore, other, "c")
+
+
+@pytest.mark.soak
+async def test_4000_a_second(tmp_path: Path) -> None:
+    lost = await lose(tmp_path, 4_000, before_s=15)
+    await restored_elsewhere_has_everything(lost, tmp_path / "elsewhere")
