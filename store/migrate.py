@@ -8,7 +8,7 @@ import structlog
 from devices.kind import kinds
 from hub.errors import BadSetting
 from store import grafana
-from store.database import GONE, Connection, DatabaseRefused, connect
+from store.database import GONE, Connection, DatabaseRefused, connect, refused
 from store.rollup import has_rollups, remember_all
 from store.schema import table_ddl
 
@@ -41,14 +41,15 @@ async def migrate(url: str, folder: Path = MIGRATIONS) -> list[str]:
         missing = [name for name in known if name not in there]
         for name in missing:
             await _apply(connection, folder / f"{name}.sql", known[name])
-        async with connection.transaction():
-            for kind in kinds().values():
-                is_rolled_up = await has_rollups(connection, kind)
-                for statement in table_ddl(kind):
-                    await connection.execute(statement)
-                if not is_rolled_up:
-                    await remember_all(connection, kind)
-            await grafana.expose(connection)
+        with refused("the kinds' tables could not be brought forward"):
+            async with connection.transaction():
+                for kind in kinds().values():
+                    is_rolled_up = await has_rollups(connection, kind)
+                    for statement in table_ddl(kind):
+                        await connection.execute(statement)
+                    if not is_rolled_up:
+                        await remember_all(connection, kind)
+                await grafana.expose(connection)
         return missing
 
 

@@ -12,7 +12,6 @@ TIMEOUT_S = 60
 """So old is the oldest change that is in the database and not in the archive, when the archive works."""
 UNREADABLE = 200
 """Over 125 PostgreSQL stops, instead of taking it for the end of the archive."""
-SEGMENT = re.compile(r"[0-9A-F]{24}")
 
 
 def archive_command(folder: Path) -> str:
@@ -39,6 +38,16 @@ def segment_of(timeline: int, position: str) -> str:
     """The name of the segment (of 16 MB) that holds a place such as 0/3000028."""
     high, low = (int(part, 16) for part in position.split("/"))
     return f"{timeline:08X}{high:08X}{low >> 24:08X}"
+
+
+def number_of(segment: str) -> int:
+    """Its place among the segments of its timeline."""
+    return int(segment[8:16], 16) * 256 + int(segment[16:], 16)
+
+
+def segment_in(name: str) -> str:
+    """The segment that a file of the archive holds; empty when it is something else."""
+    return name[:24] if re.fullmatch(r"[0-9A-F]{24}\.gz", name) else ""
 
 
 def _quoted(path: Path, keep: str = "") -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hub.errors import BadFile, BadSetting, BeffroiError, DatabaseUnavailable
-from hub.runtime.archive import as_value, restore_command, segment_of
+from hub.runtime.archive import as_value, number_of, restore_command, segment_in, segment_of
 from hub.runtime.postgres import Postgres
 from hub.runtime.process import Process, give_to_servers, read_tail
 from hub.secrets import Secrets
@@ -75,15 +75,17 @@ def why(said: str, copied_at: datetime) -> BeffroiError | None:
 
 
 def unused(data: Path, timeline: int, archive: Path) -> tuple[str, ...]:
-    """A hole of the archive: segments that are there beyond the place where the recovery ended."""
-    history = sorted((data / "pg_wal").glob("*.history"))
-    lines = history[-1].read_text().split("\n") if history else []
+    """A sentence when the recovery ended before the archive does: for PostgreSQL a hole is the end."""
+    histories = sorted((data / "pg_wal").glob("*.history"))
+    lines = histories[-1].read_text().splitlines() if histories else []
     ends = [line.split("\t")[1] for line in lines if line.startswith(f"{timeline}\t")]
-    if not ends:
+    kept = sorted(name for path in archive.iterdir() if (name := segment_in(path.name)).startswith(f"{timeline:08X}"))
+    if not ends or not kept:
         return ()
-    end = segment_of(timeline, ends[-1])
-    names = sorted(path.name[:24] for path in archive.glob(f"{timeline:08X}*.gz") if len(path.name) == 27)
-    beyond = [name for name in names if name > end]
-    if not beyond:
+    end, last = segment_of(timeline, ends[-1]), kept[-1]
+    # The last record may have gone on in the next segment: one more than the end is no hole, when both are there.
+    if last <= end or (end in kept and number_of(last) - number_of(end) == 1):
         return ()
-    return (f"The archive has a hole: {end}.gz is missing, so {len(beyond)} files after it could not be used.",)
+    return (
+        f"The recovery ended in {end}.gz, but the archive goes on to {last}.gz: a file between is lost or damaged.",
+    )
