@@ -393,7 +393,7 @@ def remove_team(name: Annotated[str, typer.Argument(help="The team's name.")]) -
 
 @log_app.command("adopt", epilog="Example: beffroi log adopt store")
 def adopt_log(reader: Annotated[str, typer.Argument(help="store or telealert.")]) -> None:
-    """Make a reader go on in a new log; what it had not read of the old one is lost."""
+    """Make a reader go on in the log that is there; what it had not read and is not in it is lost, and counted."""
     typer.echo(command("log").adopt_log(read_settings(), reader))
 
 

@@ -339,6 +339,25 @@ async def test_an_archive_that_is_another_s_broken_or_has_a_hole_is_told(lost: L
 
 
 @pytest.mark.soak
+async def test_an_archive_that_fails_is_a_fault_until_it_is_back(tmp_path: Path) -> None:
+    settings = hub_settings(tmp_path / "home", archive=tmp_path / "archive")
+    async with embedded(settings, test=True) as servers:
+        await migrate(servers.database_url)
+
+        async def wrong() -> bool:
+            health = await Pulse(settings.home, Clock()).take(lambda: connect(servers.database_url), has_broker=True)
+            return "archive" in {fault.code for fault in faults(health)}
+
+        assert not await wrong()
+        (tmp_path / "archive").rename(tmp_path / "away")
+        await switch_wal(settings, servers)
+        await eventually(wrong, bool)
+        (tmp_path / "away").rename(tmp_path / "archive")
+        await switch_wal(settings, servers)  # wakes the archiver, which tries again by itself once a minute
+        await eventually(wrong, lambda is_wrong: not is_wrong)
+
+
+@pytest.mark.soak
 async def test_4000_a_second(tmp_path: Path) -> None:
     lost = await lose(tmp_path, 4_000, before_s=15)
     await restored_elsewhere_has_everything(lost, tmp_path / "elsewhere")
