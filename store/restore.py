@@ -57,4 +57,4 @@ def place_told(name: str, offset: int, kept: range | None) -> str:
     if not kept.start <= offset <= kept.stop:
         return gap_told(name, offset, kept)
     after = kept.stop - offset
-    return f"{name} goes on at {offset}" + (f": {after} messages after it are read from its log." if after else ".")
+    return f"{name} goes on at {offset}" + (f", and {after} more wait in its log." if after else ".")

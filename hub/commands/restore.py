@@ -25,7 +25,7 @@ from hub.runtime.basebackup import verify_database, wal_range
 from hub.runtime.postgres import Postgres
 from hub.runtime.process import give_to_servers
 from hub.runtime.progress import Advance, console, stage, step
-from hub.runtime.recovery import recovered, recovery, unused
+from hub.runtime.recovery import later_timelines, recovered, recovery, unused
 from hub.runtime.servers import logs
 from hub.secrets import Secrets, database_url, private_folder
 from hub.settings import Settings
@@ -50,6 +50,8 @@ class Wish:
     archive: Path | None = None
     database_only: bool = False
     replace: bool = False
+    timeline: int | None = None
+    """Of the archive; the backup's own when absent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,9 @@ async def _try(settings: Settings, wish: Wish, backup: Backup, home: Path, stagi
     server, secrets = Postgres.of(here, programs.postgres(here).path), Secrets.of(staging)
     url = database_url(here, secrets)
     archive = _archive(settings, wish)
-    with recovery(server.data, wish.to, archive):
+    timeline = wish.timeline or wal_range(server.data).timeline
+    later = later_timelines(archive, timeline) if archive else []
+    with recovery(server.data, wish.to, archive, wish.timeline):
         with step("Recovering the database"):
             log = _fresh(logs(home) / "restore.log")
             process = await recovered(server, secrets, log, copied_at=backup.ended_at)
@@ -194,7 +198,9 @@ async def _try(settings: Settings, wish: Wish, backup: Backup, home: Path, stagi
         finally:
             await process.stop()
     if archive and not wish.to:
-        told = (*told, *unused(server.data, wal_range(server.data).timeline, archive))
+        told = (*told, *unused(server.data, timeline, archive))
+    if later:
+        told = (*told, f"The archive also holds what came after another restore; to have that: --timeline {later[-1]}.")
     return Restored(last or backup.database.last_transaction_at, told)
 
 

@@ -20,14 +20,14 @@ OTHER_DATABASE = "WAL file is from different database system"
 
 
 @contextmanager
-def recovery(data: Path, to: datetime | None, archive: Path | None) -> Iterator[None]:
+def recovery(data: Path, to: datetime | None, archive: Path | None, timeline: int | None) -> Iterator[None]:
     """Make the next start of a cluster a recovery, and the ones after it ordinary."""
     own = data / "postgresql.auto.conf"
     before = own.read_text()
     values = {
         "restore_command": restore_command(archive) if archive else "false",
-        # The backup's own: what another restore of it has made of the archive since is another story.
-        "recovery_target_timeline": "current",
+        # The backup's own, unless asked: what another restore of it has made since is another story.
+        "recovery_target_timeline": str(timeline) if timeline else "current",
         "recovery_target_action": "promote",
         "hot_standby": "off",
         "recovery_init_sync_method": "syncfs",
@@ -72,6 +72,12 @@ def why(said: str, copied_at: datetime) -> BeffroiError | None:
     if "could not restore file" in said:
         return BadFile("a file of the archive cannot be read: end before it with --to, or restore without the archive")
     return None
+
+
+def later_timelines(archive: Path, timeline: int) -> list[int]:
+    """The timelines of an archive after this one: each is the life of the database after a restore."""
+    histories = (re.fullmatch(r"([0-9A-F]{8})\.history\.gz", path.name) for path in archive.iterdir())
+    return sorted(number for found in histories if found and (number := int(found[1], 16)) > timeline)
 
 
 def unused(data: Path, timeline: int, archive: Path) -> tuple[str, ...]:

@@ -322,8 +322,8 @@ async def test_an_archive_that_is_another_s_broken_or_has_a_hole_is_told(lost: L
     holed, broken, other = (tmp_path / name for name in ("holed", "broken", "other"))
     for copy in (holed, broken):
         shutil.copytree(lost.archive, copy)
-    after = [name for path in lost.archive.iterdir() if (name := segment_in(path.name)) > database.first_wal]
-    *_, missing, last = sorted(after)
+    names = sorted(segment_in(path.name) for path in lost.archive.iterdir())
+    *_, missing, last = [name for name in names if name[:8] == database.first_wal[:8] and name > database.first_wal]
     (holed / f"{missing}.gz").unlink()
     (broken / f"{last}.gz").write_bytes((broken / f"{last}.gz").read_bytes()[:-2000])
     ended = await asyncio.to_thread(beffroi, lost.elsewhere(tmp_path / "a"), "restore", lost.backup, "--archive", holed)
