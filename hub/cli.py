@@ -467,10 +467,14 @@ def restore(
     replace: Annotated[
         bool, typer.Option("--replace", help="Move what the home holds aside, inside the home.")
     ] = False,
+    timeline: Annotated[
+        int | None,
+        typer.Option(help="Of an archive that goes on after an earlier restore; the backup's own when absent."),
+    ] = None,
 ) -> None:
     """Make a home of a backup, with the hub stopped: to its end, to that of the archive, or to a moment of it."""
     module, settings = command("restore"), read_settings()
-    module.run(settings, module.Wish(folder, module.as_moment(to, settings), archive, database_only, replace))
+    module.run(settings, module.Wish(folder, module.as_moment(to, settings), archive, database_only, replace, timeline))
 
 
 @app.command(epilog="Example: beffroi status")

@@ -339,6 +339,30 @@ async def test_an_archive_that_is_another_s_broken_or_has_a_hole_is_told(lost: L
 
 
 @pytest.mark.soak
+async def test_what_came_after_a_restore_is_another_timeline(lost: Lost, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    shutil.copytree(lost.archive, archive)
+    first = lost.settings.model_copy(update={"home": tmp_path / "first", "archive": archive})
+    await asyncio.to_thread(run, first, Wish(lost.backup, to=lost.moment))
+    async with embedded(first, test=True) as servers:
+        await person(servers, "second life")
+        await switch_wal(first, servers)
+
+    async def restored(home: str, *options: str) -> tuple[str, set[object]]:
+        settings = lost.elsewhere(tmp_path / home)
+        done = await asyncio.to_thread(beffroi, settings, "restore", lost.backup, "--archive", archive, *options)
+        assert done.returncode == 0, done.stderr
+        async with embedded(settings, test=True) as servers:
+            return done.stdout, await people(servers.database_url)
+
+    said, logins = await restored("old")
+    later = said.partition("--timeline ")[2].strip().split(".")[0]
+    assert later and "after" in logins and "second life" not in logins, said
+    said, logins = await restored("new", "--timeline", later)
+    assert "second life" in logins and "after" not in logins and "--timeline" not in said
+
+
+@pytest.mark.soak
 async def test_an_archive_that_fails_is_a_fault_until_it_is_back(tmp_path: Path) -> None:
     settings = hub_settings(tmp_path / "home", archive=tmp_path / "archive")
     async with embedded(settings, test=True) as servers:
