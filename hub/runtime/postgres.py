@@ -34,6 +34,8 @@ EXTENSION_VERSIONS = "SELECT installed_version, default_version FROM pg_availabl
 UPDATE_EXTENSION = "ALTER EXTENSION timescaledb UPDATE"
 HAS_ROLE = "SELECT count(*) FROM pg_roles WHERE rolname = 'beffroi'"
 HAS_DATABASE = "SELECT count(*) FROM pg_database WHERE datname = 'beffroi'"
+WAKE_CHECKPOINTER = "CHECKPOINT"
+"""At a start it falls asleep until its first checkpoint, 15 minutes, and archive_timeout, which it keeps, with it."""
 ALLOW_TEST_DATABASES = "ALTER ROLE beffroi CREATEDB"
 
 
@@ -133,6 +135,8 @@ class Postgres:
                 await admin.execute(sql.SQL(CREATE_ROLE).format(secrets.postgres))
             if not await _count(admin, HAS_DATABASE):
                 await admin.execute(CREATE_DATABASE)
+            if self.archive:
+                await admin.execute(WAKE_CHECKPOINTER)
             if self.test:
                 await admin.execute(ALLOW_TEST_DATABASES)
         for database in (NAME, "template1") if self.test else (NAME,):
