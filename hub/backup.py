@@ -7,7 +7,7 @@ home/          the files of the home
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -202,10 +202,10 @@ def read_list(folder: Path) -> Backup:
     return told
 
 
-def fetch_home(folder: Path, backup: Backup, into: Path) -> None:
+def fetch_home(folder: Path, files: Sequence[Copied], into: Path) -> None:
     """Copy the home's files out of a backup; BadFile when one is missing or damaged."""
     into.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for file in backup.files:
+    for file in files:
         source = folder / "home" / file.path
         try:
             found = copy_file(source, into / file.path)

@@ -93,6 +93,8 @@ def _check(settings: Settings, wish: Wish, backup: Backup, home: Path) -> None:
     """Refuse, before anything is copied, what cannot be restored here."""
     if backup.database is None and (wish.to or wish.archive or wish.database_only):
         raise BadSetting(f"{wish.folder} holds no database: restore that with its own tools, and this without options")
+    if backup.database is None and not settings.database_url:
+        raise BadSetting(f"{wish.folder} holds no database: name the restored one in BEFFROI_DATABASE_URL")
     if backup.database is not None and settings.database_url:
         raise BadSetting(f"{wish.folder} holds the embedded database: restore it without BEFFROI_DATABASE_URL")
     archive = _archive(settings, wish)
@@ -146,7 +148,7 @@ def _fetch(settings: Settings, wish: Wish, backup: Backup, staging: Path) -> Non
         with stage("Copying the database") as advance:
             _copy_cluster(source, staging / "postgres/data", backup.database.size_bytes, advance)
     with step("Copying logs, accounts and the rules' state"):
-        backups.fetch_home(wish.folder.resolve(), backup, staging)
+        backups.fetch_home(wish.folder.resolve(), backup.files, staging)
         if (staging / "mosquitto").is_dir():
             for path in (staging / "mosquitto", *(staging / "mosquitto").iterdir()):
                 give_to_servers(path)

@@ -271,6 +271,36 @@ async def test_what_was_trimmed_is_told_and_not_skipped(tmp_path: Path, database
     assert row == {"messages": 1, "messages_skipped": 7}
 
 
+async def test_with_a_database_of_one_s_own_the_home_alone_is_copied(
+    tmp_path: Path, database_url: str, broker: Embedded
+) -> None:
+    """Its database is somebody else's to back up; a backup of the home is older than it here."""
+    home, again = tmp_path / "home", tmp_path / "again"
+    home.mkdir()
+    again.mkdir()
+    with LogWriter(home / "log") as log, LogWriter(home / "transitions") as transitions:
+        async with connect(database_url, autocommit=True) as connection:
+            await connection.execute("TRUNCATE reader")
+            await claim(connection, "store", log.log_id)
+            await claim(connection, "telealert", transitions.log_id)
+        log.append([Message(0, to_us(BEGAN), "city", "city/a", b"{}")] * 5)
+        await Processes(home, database_url, broker.mqtt_url).command("migrate")
+        made = await Processes(home, database_url, broker.mqtt_url).command("backup", str(tmp_path / "backup"))
+        assert made.returncode == 0, made.stderr
+        assert (
+            "The database of BEFFROI_DATABASE_URL is not in it" in made.stdout and "before 5 of the log" in made.stdout
+        )
+    async with connect(database_url, autocommit=True) as connection:
+        await connection.execute("UPDATE reader SET next_offset = 9, messages = 9 WHERE name = 'store'")
+    restored = await Processes(again, database_url, broker.mqtt_url).command("restore", str(tmp_path / "backup"))
+    assert restored.returncode == 0, restored.stderr
+    assert "store goes on at 9." in restored.stdout
+    assert (LogReader(again / "log").log_id, LogReader(again / "log").next_offset) == (log.log_id, 9)
+    assert (again / "secrets.json").read_bytes() == (home / "secrets.json").read_bytes()
+    with pytest.raises(BadSetting, match="holds no database: name the restored one in BEFFROI_DATABASE_URL"):
+        run(hub_settings(tmp_path / "third"), Wish(tmp_path / "backup"))
+
+
 async def test_what_cannot_be_restored_is_refused_in_a_sentence(lost: Lost, tmp_path: Path) -> None:
     def refuses(wish: Wish, kind: type[Exception], match: str, home: str = "empty") -> None:
         with pytest.raises(kind, match=match):
