@@ -1,4 +1,4 @@
-"""`python -m benchmarks.backup`: what a backup and a restore of a gigabyte take, on this machine and disk."""
+"""`python -m benchmarks.backup`: what a backup and a restore of a gigabyte take, and how old the archive's end is."""
 
 import asyncio
 import subprocess
@@ -42,17 +42,31 @@ def seconds(settings: Settings, *arguments: str | Path) -> float:
     return took
 
 
+async def archived_after_s(settings: Settings, archive: Path) -> float:
+    """How long a change of a quiet database is not in the archive yet."""
+    async with embedded(settings.model_copy(update={"archive": archive})) as servers:
+        await migrate(servers.database_url)
+        before, began = len(list(archive.glob("*.gz"))), time.monotonic()
+        async with connect(servers.database_url, autocommit=True) as connection:
+            await connection.execute("UPDATE registry_version SET version = version + 1")
+        while len(list(archive.glob("*.gz"))) == before:
+            await asyncio.sleep(0.2)
+        return time.monotonic() - began
+
+
 def report() -> None:
-    """Fill, back up, restore elsewhere; seconds for each, and by GB of the backup."""
+    """Fill, back up, restore elsewhere; seconds for each, and by GB of the backup. Then a minute for the archive."""
     with tempfile.TemporaryDirectory() as folder:
         settings = hub_settings(Path(folder) / "home")
         backup = asyncio.run(fill(settings))
         size_gb = sum(path.stat().st_size for path in Path(folder, "backup").rglob("*") if path.is_file()) / 1e9
         restored = settings.model_copy(update={"home": Path(folder) / "restored"})
         restore = seconds(restored, "restore", Path(folder) / "backup")
+        archived = asyncio.run(archived_after_s(restored, Path(folder) / "archive"))
     sys.stdout.write(
         f"{size_gb:.2f} GB: backup {backup:.1f} s ({backup / size_gb:.1f} s/GB),"
-        f" restore {restore:.1f} s ({restore / size_gb:.1f} s/GB)\n"
+        f" restore {restore:.1f} s ({restore / size_gb:.1f} s/GB);"
+        f" a change is in the archive after {archived:.1f} s\n"
     )
 
 
