@@ -149,7 +149,7 @@ async def test_a_city_of_the_last_release_is_brought_forward_and_its_hub_goes_on
     await fetch(released, "DELETE FROM device WHERE device_no > 1000000 RETURNING 1 AS gone")
     with Processes(tmp_path, released, broker.mqtt_url) as hub:
         assert (await hub.command("migrate")).returncode == 0
-        hub.start("intake", "worker", "telealert")
+        hub.start("intake", "worker")
         await hub.hears()
         meters = Meters()
         load = Load(broker.simulator_url, meters.message, 100)
