@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 from psycopg.rows import DictRow
 
 from alerts.ledger import Ledger
@@ -56,15 +57,27 @@ def read_transition(payload: bytes) -> Transition | str:
 
 
 async def apply_batch(
-    connection: Connection, desk: Desk, now: datetime, *, log_id: UUID, offset: int, messages: Sequence[Message]
+    connection: Connection,
+    desk: Desk,
+    now: datetime,
+    *,
+    log_id: UUID,
+    offset: int,
+    messages: Sequence[Message],
+    told_before: int = 0,
 ) -> Ledger:
     """Apply the messages from `offset` on, all or nothing; LogError when another process did.
 
-    The offset moves first: a second tele-alert waits here, and then stops before it decides anything.
+    What lies below `told_before` was dealt with before the database was restored: it calls nobody again. The offset
+    moves first: a second tele-alert waits here, and then stops before it decides anything.
     """
     read = [read_transition(message.payload) for message in messages]
     unreadable = [(offset + i, messages[i].payload, why) for i, why in enumerate(read) if isinstance(why, str)]
-    transitions = [transition for transition in read if isinstance(transition, Transition)]
+    transitions = [
+        transition if place >= told_before else replace(transition, quiet=transition.quiet or "replayed")
+        for place, transition in enumerate(read, offset)
+        if isinstance(transition, Transition)
+    ]
     counts = {
         "messages": len(messages),
         "messages_decoded": len(transitions),

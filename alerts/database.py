@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
-from hub.errors import DatabaseUnavailable, LogReplaced
+from hub.errors import DatabaseUnavailable, LogGap, LogReplaced
 from store import routing
 from store.database import Connection, connect
 
@@ -79,7 +79,7 @@ class Database:
             except DatabaseUnavailable as error:
                 if must_take:
                     self._judge(str(error), takes=False)
-            except LogReplaced as error:  # until somebody has decided
+            except (LogReplaced, LogGap) as error:  # until somebody has decided
                 if not is_refused:
                     logger.error("no incident opens", why=str(error))
                 is_refused = True

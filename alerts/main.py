@@ -34,8 +34,8 @@ async def run(
 ) -> None:
     """Work until `stop` is set, and watch the hub itself if `watch` is given.
 
-    BadSetting for a wrong address or time zone, LogError when the log is not the one that was read so far or when
-    another tele-alert works on the same database, AlreadyRunning when one works on the same home.
+    BadSetting for a wrong address or time zone, LogError when another tele-alert works on the same database,
+    AlreadyRunning when one works on the same home.
     """
     addresses = channels(settings, clock)
     desk = make_desk(settings, addresses)
@@ -98,7 +98,8 @@ async def _follow(
 ) -> None:
     """Apply transitions in order, from the offset that the database knows."""
     async with answering():
-        offset = await place.claim(connection, lambda: transitions.next_offset)
+        offset = await place.claim(connection, lambda: range(transitions.first_offset, transitions.next_offset))
+    told_before = await readers.told_before(connection, READER)
     no_more = "the settings no longer have this channel"
     await outbox.give_up_orphans(connection, desk.channels, no_more, clock.now())
     while not stop.is_set():
@@ -110,7 +111,13 @@ async def _follow(
         async with answering():
             with place.moving(offset + len(messages)):
                 await apply_batch(
-                    connection, desk, clock.now(), log_id=transitions.log_id, offset=offset, messages=messages
+                    connection,
+                    desk,
+                    clock.now(),
+                    log_id=transitions.log_id,
+                    offset=offset,
+                    messages=messages,
+                    told_before=told_before,
                 )
         database.took()
         offset = place.offset

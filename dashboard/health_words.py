@@ -53,6 +53,8 @@ def _about_a_reader(fault: Fault, words: Words) -> str:
     said = {
         "other_log": words("it knows another log than the one that is there. Put the old folder back, or run:")
         + f" beffroi log adopt {fault.name}",
+        "log_gap": words("the log does not hold the place where it is to go on; logs/ says why. To go on without, run:")
+        + f" beffroi log adopt {fault.name}",
         "stuck": words("{waits} and it has read nothing for {duration}; logs/ says why.", waits=waits, duration=lasted),
         "behind": words("{waits}; it does not keep up.", waits=waits),
         "unaccounted": words("its accounts do not add up, {n} are missing.", n=words.number(n)),
@@ -90,6 +92,10 @@ def _about_the_hub(fault: Fault, words: Words) -> str:
         ),
         "clock": words(
             "This machine's clock and the database's differ by {n} s.", n=words.number(abs(fault.amount), 1)
+        ),
+        "archive": words(
+            "The archive of the database fails, since {duration}: logs/postgres.log says why, and the disk fills.",
+            duration=lasted,
         ),
         "rollups": words("The figures by the hour and day are {duration} behind the readings.", duration=lasted),
         "audit": words(

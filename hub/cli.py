@@ -409,7 +409,7 @@ def remove_team(name: Annotated[str, typer.Argument(help="The team's name.")]) -
 
 @log_app.command("adopt", epilog="Example: beffroi log adopt store")
 def adopt_log(reader: Annotated[str, typer.Argument(help="store or telealert.")]) -> None:
-    """Make a reader go on in a new log; what it had not read of the old one is lost."""
+    """Make a reader go on in the log that is there; what it had not read and is not in it is lost, and counted."""
     typer.echo(command("log").adopt_log(read_settings(), reader))
 
 
@@ -472,6 +472,42 @@ def discard_quarantine(
     module = command("quarantine")
     choice = module.Choice(reason, source, since, until, number or None)
     module.discard(read_settings(), choice)
+
+
+@app.command(epilog="Example: beffroi backup /mnt/backup/2026-11-25")
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A new folder, best on another disk; it holds every secret.")],
+) -> None:
+    """Copy a running hub into a folder, verify the copy, and say to which moment it reaches."""
+    command("backup").run(read_settings(), folder)
+
+
+@app.command(epilog="Example: beffroi restore /mnt/backup/2026-11-25 --to 2026-11-25T14:30")
+def restore(
+    folder: Annotated[Path, typer.Argument(help="What `beffroi backup` made.")],
+    to: Annotated[
+        datetime | None,
+        typer.Option(
+            help="The database as it was at this moment, the city's time; needs the archive.", formats=MOMENTS
+        ),
+    ] = None,
+    archive: Annotated[
+        Path | None, typer.Option(help="The archive that goes on from the backup; BEFFROI_ARCHIVE when absent.")
+    ] = None,
+    database_only: Annotated[
+        bool, typer.Option("--database-only", help="Keep logs, accounts and the rules' state of the home as they are.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Move what the home holds aside, inside the home.")
+    ] = False,
+    timeline: Annotated[
+        int | None,
+        typer.Option(help="Of an archive that goes on after an earlier restore; the backup's own when absent."),
+    ] = None,
+) -> None:
+    """Make a home of a backup, with the hub stopped: to its end, to that of the archive, or to a moment of it."""
+    module, settings = command("restore"), read_settings()
+    module.run(settings, module.Wish(folder, module.as_moment(to, settings), archive, database_only, replace, timeline))
 
 
 @app.command(epilog="Example: beffroi status")

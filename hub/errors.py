@@ -11,6 +11,7 @@ BeffroiError                 exit code 1: its text is shown to the person, never
 │   └── BrokerUnavailable
 └── LogError
     ├── LogReplaced          the log is not the one that its readers know
+    ├── LogGap               it is, but does not hold the place where a reader is to go on
     ├── LogMoved             a log's folder was removed or replaced while a process had it open
     └── LogCorrupt           a part of the log fails its checksum
 """
@@ -65,6 +66,10 @@ class LogError(BeffroiError):
 
 class LogReplaced(LogError):
     """The log is not the one that its readers know."""
+
+
+class LogGap(LogError):
+    """The log does not hold the place where a reader is to go on."""
 
 
 class LogMoved(LogError):

@@ -58,6 +58,14 @@ def _holder(descriptor: int) -> tuple[int, str]:
         return 0, ""
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on just now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
 def ports_of(settings: Settings) -> Iterator[tuple[str, str, int]]:
     """Setting, address and port of everything that a hub with these settings listens on."""
     yield "BEFFROI_HTTP_PORT", settings.host, settings.http_port

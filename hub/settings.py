@@ -133,6 +133,8 @@ class Settings(BaseSettings):
     programs: Literal["auto", "machine", "own"] = "auto"
     """Programs of the embedded servers and of the tests' browser: this machine's where they fit, else unpacked ones;
     this machine's only; or unpacked ones only."""
+    archive: Path | None = None
+    """Folder, best on another disk, to which the embedded database copies every change, for a restore to any moment."""
     database_url: str | None = None
     """A running TimescaleDB; the embedded one when absent."""
     mqtt_url: str | None = None

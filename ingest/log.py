@@ -18,7 +18,8 @@ import os
 import struct
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
@@ -75,13 +76,45 @@ def segments(folder: Path) -> list[tuple[int, Path]]:
 def trim(folder: Path, before: int) -> int:
     """Remove segments that hold nothing at or after offset `before`; returns how many.
 
-    The last two stay: intake recognises a redelivered message by what the log still holds.
+    The last two stay: intake recognises a redelivered message by what the log still holds. None goes while somebody
+    holds the log (`held`).
     """
     known = segments(folder)
     old = [path for (_, path), (following, _) in pairwise(known) if following <= before][:-1]
-    for path in old:
+    hold = os.open(folder / "hold", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for path in old:
+            path.unlink()
+        return len(old)
+    except BlockingIOError:
+        return 0
+    finally:
+        os.close(hold)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Nothing of this log is trimmed during the block, by whatever process; a killed holder holds nothing."""
+    hold = os.open(folder / "hold", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(hold, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(hold)
+
+
+def begin_at(folder: Path, log_id: uuid.UUID, offset: int) -> None:
+    """Make the folder an empty log of this id that goes on at `offset`. Nobody may have it open."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for _, path in segments(folder):
         path.unlink()
-    return len(old)
+    (folder / "id").write_text(str(log_id), encoding="ascii")
+    head, mark = Head(folder / "head", writable=True), Mark(folder)
+    head.set(offset)
+    mark.set(log_id, offset)
+    head.close()
+    mark.close()
 
 
 class LogWriter:

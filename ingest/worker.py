@@ -10,10 +10,11 @@ again without telling anything twice.
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import structlog
@@ -22,7 +23,7 @@ from devices.readings import Decoded, Key
 from devices.registry import Registry
 from devices.transition import Transition
 from hub.clock import Clock
-from hub.errors import BadFile, DatabaseUnavailable, LogReplaced
+from hub.errors import BadFile, DatabaseUnavailable, LogGap, LogReplaced
 from ingest import checkpoint
 from ingest.again import messages_again
 from ingest.codecs.codec import Codec
@@ -261,7 +262,7 @@ class Worker:
             name: {code: life.copy() for code, life in board.lives.items()} for name, board in self.city.boards.items()
         }
         told = self._told_since(next_transition)
-        read_to = max((t.read_to for t in told), default=0) if is_same_log else 0
+        read_to = min(max((t.read_to for t in told), default=0), self.log.next_offset) if is_same_log else 0
         while self.rules_offset < read_to:
             messages = self.log.read(self.rules_offset, BATCH_MESSAGES)[: read_to - self.rules_offset]
             self.evaluate(self.decode(messages), timed=False)
@@ -303,14 +304,19 @@ class Worker:
     # Store
 
     async def store_line(self) -> None:
-        """From the log into the database; waits and goes on when the database is away."""
+        """From the log into the database; waits when the database is away, or knows another log than this one.
+
+        The rules and their alerts go on meanwhile: only an operator can say which of two that do not fit is right.
+        """
         away, is_refused = Absence(), False
         place = Place(STORE, self.log.log_id)
         while True:
             try:
                 async with connect(self.database_url, idle_s=IDLE_IN_WRITE_S) as connection:
                     async with answering():
-                        self.store_offset = await place.claim(connection, lambda: self.log.next_offset)
+                        self.store_offset = await place.claim(
+                            connection, lambda: range(self.log.first_offset, self.log.next_offset)
+                        )
                     is_refused = False
                     logger.info("the store goes on", offset=self.store_offset)
                     writer = Writer(connection, STORE, self.log.log_id, self.strangers)
@@ -318,12 +324,11 @@ class Worker:
             except DatabaseUnavailable as error:
                 if away.begins():
                     logger.warning("the database is away; readings wait in the log", why=str(error))
-                await asyncio.sleep(RETRY_S)
-            except LogReplaced as error:  # until somebody has decided; the rules go on meanwhile
+            except (LogReplaced, LogGap) as error:
                 if not is_refused:
                     logger.error("nothing is stored", why=str(error))
                 is_refused = True
-                await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(RETRY_S)
 
     async def _store(self, writer: Writer, place: Place, away: Absence) -> None:
         while True:
@@ -421,11 +426,17 @@ class Worker:
             except DatabaseUnavailable:
                 await asyncio.sleep(RETRY_S)
 
-    def trim(self, offsets: dict[str, int]) -> None:
-        """Forget what every reader has read."""
-        with suppress(OSError):  # later, then
-            trim(self.log.folder, min(offsets.get(STORE, 0), self.checkpointed_offset))
-            trim(self.voice.transitions.folder, offsets.get(TELEALERT, 0))
+    def trim(self, offsets: Mapping[str, tuple[UUID, int]]) -> None:
+        """Forget what every reader has read; nothing while a reader's place is not in the log that is there."""
+        transitions = self.voice.transitions
+        for name, log, limit in (
+            (STORE, self.log, self.checkpointed_offset),
+            (TELEALERT, transitions, transitions.next_offset),
+        ):
+            log_id, offset = offsets.get(name, (None, 0))
+            if log_id == log.log_id and offset <= log.next_offset:
+                with suppress(OSError):  # later, then
+                    trim(log.folder, min(offset, limit))
 
 
 async def load_city(database_url: str) -> City:

@@ -24,7 +24,7 @@ from store.accounts import BECAME, unaccounted
 from store.audit import LastAudit
 from store.broker_queue import BrokerQueue
 from store.database import GONE, Connection, answering
-from store.health_files import LOG_OF, Files, read_files
+from store.health_files import LOG_OF, Files, LogFiles, read_files
 from store.quarantine import ReasonCount
 from store.room import Disk
 from store.sql import statements
@@ -67,6 +67,7 @@ Code = Literal[
     "no_broker",
     "no_log",
     "other_log",
+    "log_gap",
     "stuck",
     "behind",
     "unaccounted",
@@ -87,6 +88,7 @@ Code = Literal[
     "oversized",
     "broker_queue",
     "broker_dropped",
+    "archive",
 ]
 REFUSE = ("disk_full", "disk_readonly")
 """Faults of a disk that say by themselves why nothing is acknowledged."""
@@ -116,6 +118,8 @@ class Reader:
     messages_over_quota: int = 0
     """Counted and not kept."""
     readings_over_quota: int = 0
+    is_outside_log: bool = False
+    """The log does not hold the place where it is to go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +156,8 @@ class Stored:
     """The last one; None before the first."""
     beyond: tuple[Beyond, ...] = ()
     """The worst first."""
+    archive_fails_s: float | None = None
+    """Since the database last archived its write-ahead log, in real seconds, when it has failed since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +263,7 @@ class Pulse:
                 found.clock_ahead_s,
                 found.audit,
                 tuple(found.beyond),
+                found.archive_fails_s,
             )
         )
         arrivals = {folder: before.rate(folder, now) for folder in files.logs}
@@ -274,6 +281,7 @@ class _Found:
     notifications_overdue: int
     size_bytes: int
     rollups_since: datetime | None
+    archive_fails_s: float | None
     clock_ahead_s: float
     audit: LastAudit | None
     beyond: list[Beyond]
@@ -301,6 +309,8 @@ def _reader_faults(reader: Reader, arrivals_per_s: float) -> list[Fault]:
     found: list[Fault] = []
     if reader.is_of_other_log:
         found.append(Fault("other_log", reader.name))
+    elif reader.is_outside_log:
+        found.append(Fault("log_gap", reader.name))
     elif reader.lag and reader.still_s > STILL_S:
         found.append(Fault("stuck", reader.name, reader.lag, reader.still_s))
     elif (reader.lag or 0) > max(BEHIND_MESSAGES, BEHIND_S * arrivals_per_s):
@@ -357,6 +367,8 @@ def _stored_faults(stored: Stored) -> list[Fault]:
         found.append(Fault("notifications", amount=stored.notifications_overdue))
     if stored.rollups_behind_s > ROLLUPS_S:
         found.append(Fault("rollups", for_s=stored.rollups_behind_s))
+    if stored.archive_fails_s is not None:
+        found.append(Fault("archive", for_s=stored.archive_fails_s))
     return found
 
 
@@ -401,19 +413,26 @@ async def _rows(conn: Connection, name: str, **values: object) -> list[DictRow]:
 def _reader(row: DictRow, files: Files, rate: float | None, at: datetime, speed: float) -> Reader:
     log = files.logs.get(LOG_OF.get(row["name"], ""))
     is_other = log is not None and log.log_id != str(row["log_id"])
+    still_s = _passed_s(row["moved_at"], at, speed)
     return Reader(
         name=row["name"],
         next_offset=row["next_offset"],
         head=log.head if log else None,
         lag=max(0, log.head - row["next_offset"]) if log and not is_other else None,
-        still_s=_passed_s(row["moved_at"], at, speed),
+        still_s=still_s,
         messages_per_s=rate,
         is_of_other_log=is_other,
         messages_unaccounted=row["messages_unaccounted"],
         readings_unaccounted=row["readings_unaccounted"],
         messages_over_quota=row["messages_over_quota"],
         readings_over_quota=row["readings_over_quota"],
+        is_outside_log=log is not None and not is_other and _is_outside(log, row["next_offset"], still_s),
     )
+
+
+def _is_outside(log: LogFiles, offset: int, still_s: float) -> bool:
+    """Trimmed, or past the end; the files were looked at before the reader, who may have moved on meanwhile."""
+    return offset < log.first or (offset > log.head and still_s > STILL_S)
 
 
 def _passed_s(since: datetime, at: datetime, speed: float) -> float:

@@ -38,6 +38,8 @@ class LogFiles:
     size_bytes: int
     still_s: float | None
     """Since something was appended, in real seconds; None while it is empty."""
+    first: int = 0
+    """The oldest offset that is still kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +95,13 @@ def read_log(folder: Path) -> LogFiles | None:
         log_id = (folder / "id").read_text(encoding="ascii").strip()
     except (OSError, struct.error):
         return None
-    segments = [found for path in folder.glob("*.log") if (found := _stat(path)) and found.st_size]
+    paths = sorted(folder.glob("*.log"))
+    segments = [found for path in paths if (found := _stat(path)) and found.st_size]
     changed_s = max((found.st_mtime for found in segments), default=None)
     still_s = None if changed_s is None else max(0.0, time.time() - changed_s)
-    return LogFiles(log_id, head, sum(found.st_size for found in segments), still_s)
+    return LogFiles(
+        log_id, head, sum(found.st_size for found in segments), still_s, int(paths[0].stem) if paths else head
+    )
 
 
 def last_errors(folder: Path) -> tuple[LastError, ...]:

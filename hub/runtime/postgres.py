@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from hub.errors import BadSetting, BeffroiError, DatabaseUnavailable
+from hub.runtime.archive import TIMEOUT_S, archive_command, as_value
 from hub.runtime.process import Process, Program, command, give_to_servers, server_uid
 from hub.runtime.programs import version_in
 from hub.secrets import Secrets, owner_of, private_folder, write_private
@@ -32,6 +34,8 @@ EXTENSION_VERSIONS = "SELECT installed_version, default_version FROM pg_availabl
 UPDATE_EXTENSION = "ALTER EXTENSION timescaledb UPDATE"
 HAS_ROLE = "SELECT count(*) FROM pg_roles WHERE rolname = 'beffroi'"
 HAS_DATABASE = "SELECT count(*) FROM pg_database WHERE datname = 'beffroi'"
+WAKE_CHECKPOINTER = "CHECKPOINT"
+"""At a start it falls asleep until its first checkpoint, 15 minutes, and archive_timeout, which it keeps, with it."""
 ALLOW_TEST_DATABASES = "ALTER ROLE beffroi CREATEDB"
 
 
@@ -46,10 +50,13 @@ class Postgres:
     port: int
     test: bool = False
     """Forget durability over a power cut, and let the role make databases that have TimescaleDB already."""
+    archive: Path | None = None
+    """Where it puts its write-ahead log, absolute."""
 
     @classmethod
     def of(cls, settings: Settings, programs: Path, *, test: bool = False) -> "Postgres":
-        return cls(programs, settings.home.resolve(), settings.postgres_port, test)
+        archive = settings.archive.resolve() if settings.archive else None
+        return cls(programs, settings.home.resolve(), settings.postgres_port, test, archive)
 
     @property
     def folder(self) -> Path:
@@ -81,10 +88,24 @@ class Postgres:
                 f"the database in {self.data} belongs to the account {owner_of(self.data)}, which started this hub "
                 "before; start it as that account, or set BEFFROI_HOME to another folder"
             )
-        access = "host all all 127.0.0.1/32 scram-sha-256\n"
+        if self.archive:
+            self._open_archive(self.archive)
+        access = "".join(f"host {what} 127.0.0.1/32 scram-sha-256\n" for what in ("all all", f"replication {ADMIN}"))
         for name, text in (("postgresql.conf", configuration(self)), ("pg_hba.conf", access)):
             write_private(self.data / name, text)
             give_to_servers(self.data / name)
+
+    def _open_archive(self, folder: Path) -> None:
+        """Make the archive's folder. BadSetting when it lies in the home, which it is to outlive.
+
+        A disk that is not there just now must not keep a city's hub from starting: the archiver then fails, which is a
+        fault on the health page.
+        """
+        if folder.is_relative_to(self.home):
+            raise BadSetting(f"BEFFROI_ARCHIVE: {folder} lies in the home, which it is to outlive; name one elsewhere")
+        with suppress(OSError):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            give_to_servers(folder)
 
     async def wait_ready(self, process: Process, secrets: Secrets, limit_s: float = 120.0) -> None:
         """Return when it answers; the limit covers a recovery. DatabaseUnavailable otherwise."""
@@ -114,6 +135,8 @@ class Postgres:
                 await admin.execute(sql.SQL(CREATE_ROLE).format(secrets.postgres))
             if not await _count(admin, HAS_DATABASE):
                 await admin.execute(CREATE_DATABASE)
+            if self.archive:
+                await admin.execute(WAKE_CHECKPOINTER)
             if self.test:
                 await admin.execute(ALLOW_TEST_DATABASES)
         for database in (NAME, "template1") if self.test else (NAME,):
@@ -215,8 +238,13 @@ def configuration(server: Postgres, memory_bytes: int | None = None, disk_bytes:
         "log_lock_waits": "on",
         "log_min_duration_statement": "5s",
         **(_test_values() if server.test else {}),
+        **(_archive_values(server.archive) if server.archive else {}),
     }
-    return "".join(f"{name} = '{value}'\n" for name, value in values.items())
+    return "".join(f"{name} = {as_value(str(value))}\n" for name, value in values.items())
+
+
+def _archive_values(folder: Path) -> Mapping[str, object]:
+    return {"archive_mode": "on", "archive_command": archive_command(folder), "archive_timeout": TIMEOUT_S}
 
 
 def _test_values() -> Mapping[str, object]:

@@ -107,6 +107,11 @@ def cluster_major(data: Path) -> int | None:
         return None
 
 
+def postgres_major(programs: Path) -> int:
+    """The major version of the PostgreSQL in a folder; 0 when there is none."""
+    return next(iter(version_in(_said(programs / "postgres", "--version"))), 0)
+
+
 def version_in(text: str) -> Version:
     """The first thing in a text that looks like a version; empty when nothing does."""
     found = re.search(r"\d+(?:\.\d+)+", text)

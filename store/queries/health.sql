@@ -13,7 +13,10 @@ SELECT (SELECT count(*) FROM device WHERE commissioned_at IS NULL) AS to_commiss
        (SELECT count(*) FROM notification WHERE sent_at IS NULL AND failed_at IS NULL AND due_at < %(overdue)s)
            AS notifications_overdue,
        (SELECT min(since) FROM rollup_due) AS rollups_since,
-       pg_database_size(current_database()) AS size_bytes
+       pg_database_size(current_database()) AS size_bytes,
+       (SELECT extract(epoch FROM now() - coalesce(last_archived_time, stats_reset))::float8 FROM pg_stat_archiver
+        WHERE last_failed_time > coalesce(last_archived_time, '-infinity') AND current_setting('archive_mode') <> 'off')
+           AS archive_fails_s
 
 -- name: clock
 SELECT clock_timestamp() AS now

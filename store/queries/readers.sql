@@ -15,5 +15,8 @@ SET log_id = %(log_id)s, next_offset = %(next_offset)s, moved_at = now(),
     began_offset = %(next_offset)s, began_messages = messages
 WHERE name = %(name)s;
 
+-- name: told_before
+SELECT told_before FROM reader WHERE name = %(name)s;
+
 -- name: offsets
-SELECT name, next_offset FROM reader;
+SELECT name, log_id, next_offset FROM reader;

@@ -27,6 +27,7 @@ from ingest.log import LogReader, LogWriter
 from ingest.log import Message as Logged
 from store import incidents, readers
 from store.database import Connection, connect
+from store.restore import was_told
 from tests.fuzz import damaged
 from tests.unit.alerts.city import PLACES, clear, fire
 
@@ -301,6 +302,24 @@ async def test_killed_between_writing_and_commit_applies_once(
     assert len(notifications.read_text(encoding="utf-8").splitlines()) == 1
     (reader,) = await rows(connection, "SELECT next_offset, messages FROM reader")
     assert reader == {"next_offset": 3, "messages": 3}
+
+
+async def test_what_was_told_before_a_restore_calls_nobody_again(
+    connection: Connection, desk: Desk, log: TransitionsLog
+) -> None:
+    """The database was restored to before both firings; one came after the restore."""
+    log.say(fire(2, "feeder_out"), fire(3, "feeder_out", minute=1))
+    told = log.reader.read(0, 10)
+    offset = await readers.claim(connection, READER, log.reader.log_id)
+    await was_told(connection, READER, 1)
+    before = await readers.told_before(connection, READER)
+    now, log_id = CLOCK.now(), log.reader.log_id
+    await apply_batch(connection, desk, now, log_id=log_id, offset=offset, messages=told, told_before=before)
+    assert [(row["cause_no"], row["quiet"]) for row in await rows(connection, "SELECT * FROM incident ORDER BY 1")] == [
+        (2, "replayed"),
+        (3, None),
+    ]
+    assert len(await rows(connection, "SELECT 1 FROM notification")) == 1
 
 
 async def test_second_telealert_stops_and_changes_nothing(

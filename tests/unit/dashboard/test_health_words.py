@@ -12,7 +12,7 @@ from ingest.codecs.codec import Reason
 from store.health import Code, Fault
 
 WORDS = load_words("Europe/Paris", {})
-OF_A_READER = {"other_log", "stuck", "behind", "unaccounted"}
+OF_A_READER = {"other_log", "log_gap", "stuck", "behind", "unaccounted"}
 OF_A_DISK = {"disk", "disk_full", "disk_readonly", "database_full"}
 
 

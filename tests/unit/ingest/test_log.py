@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.errors import AlreadyRunning, LogError, LogMoved
-from ingest.log import Flag, LogReader, LogWriter, Message, segments, trim
+from ingest.log import Flag, LogReader, LogWriter, Message, begin_at, held, segments, trim
 from ingest.segment import pack, tag_of
 
 
@@ -244,6 +244,28 @@ def test_trim_removes_only_what_every_reader_has_read(tmp_path):
             reader.read(0, 10)
         assert trim(tmp_path, 100) == 2  # the last two segments stay
         assert reader.first_offset == 4
+
+
+def test_nothing_is_trimmed_while_somebody_holds_the_log(tmp_path):
+    with LogWriter(tmp_path, segment_bytes=1) as log:
+        for number in range(6):
+            log.append([message(number)])
+        with held(tmp_path):
+            with held(tmp_path):
+                assert trim(tmp_path, 100) == 0
+            assert trim(tmp_path, 100) == 0
+        assert trim(tmp_path, 100) == 4
+
+
+def test_a_log_begins_again_at_an_offset(tmp_path):
+    with LogWriter(tmp_path) as log:
+        log.append([message(0)])
+    begin_at(tmp_path, log.log_id, 40)
+    with LogWriter(tmp_path) as again:
+        assert (again.log_id, again.next_offset) == (log.log_id, 40)
+        assert again.append([message(0)]) == 40
+        reader = LogReader(tmp_path)
+        assert (reader.first_offset, [m.offset for m in reader.read(40, 10)]) == (40, [40])
 
 
 def test_one_writer_at_a_time(tmp_path):

@@ -77,6 +77,7 @@ def test_nothing_is_wrong_with_a_hub_that_is_well() -> None:
         (replace(WELL, queue=replace(QUEUE, dropped_per_min=0.07)), "broker_dropped"),
         (with_files(logs={"transitions": LOG}), "no_log"),
         (with_store(is_of_other_log=True, lag=None), "other_log"),
+        (with_store(is_outside_log=True), "log_gap"),
         (with_store(lag=1, still_s=61.0), "stuck"),
         (with_store(lag=10_001), "behind"),
         (with_store(messages_unaccounted=-1), "unaccounted"),
@@ -97,6 +98,7 @@ def test_nothing_is_wrong_with_a_hub_that_is_well() -> None:
         *((replace(WELL, stored=replace(STORED, beyond=(beyond(code),))), code) for code in LIMITS),
         (replace(WELL, stored=replace(STORED, notifications_overdue=1)), "notifications"),
         (replace(WELL, stored=replace(STORED, audit=LastAudit(60.0, 2, Audit(1.0, [], [], [])))), "audit"),
+        (replace(WELL, stored=replace(STORED, archive_fails_s=1.0)), "archive"),
     ],
 )
 def test_one_thing_that_is_wrong_is_told_alone(health: Health, code: str) -> None:
