@@ -21,7 +21,7 @@ EARLIEST_US = 946_684_800 * SECOND_US
 AHEAD_US = 86_400 * SECOND_US
 """A clock more than a day ahead is impossible; less is kept as told."""
 _PLACE = ("lat", "lon", "long", "latitude", "longitude")
-_POSITION = re.compile(rb'("(?:%b)"\s*:\s*)[^,}\]]+' % "|".join(_PLACE).encode())
+_POSITION = re.compile(rb'("(?:%b)"\s*:\s*)(?:\[[^\]]*\]?|[^,}\]]+)' % "|".join(_PLACE).encode())
 
 
 @dataclass(slots=True)
