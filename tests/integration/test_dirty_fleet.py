@@ -29,7 +29,7 @@ from tests.processes import Processes, eventually
 
 RATE = 3_000
 WRONG = json.dumps([{"name": "wmbusmeters", "codec": "native", "topics": ["wmbusmeters/#"], "commune": "dijon"}])
-SHORT, LONG = (5, 2), (20, 8)
+SHORT, LONG = (5, 2), (40, 12)
 """Seconds of load, and kills of the worker."""
 
 
