@@ -24,7 +24,7 @@ AHEAD_US = 86_400 * SECOND_US
 """A clock more than a day ahead is impossible; less is kept as told."""
 OVER_QUOTA = "its topic had used up its quota; this is a sample of what came, at most its first 16 kB"
 _PLACE = ("lat", "lon", "long", "latitude", "longitude")
-_POSITION = re.compile(rb'("(?:%b)"\s*:\s*)[^,}\]]+' % "|".join(_PLACE).encode())
+_POSITION = re.compile(rb'("(?:%b)"\s*:\s*)(?:\[[^\]]*\]?|[^,}\]]+)' % "|".join(_PLACE).encode())
 
 
 @dataclass(slots=True)

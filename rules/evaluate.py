@@ -145,7 +145,7 @@ def _how(rule: Rule, view: View) -> NDArray[np.uint8]:
     for name in rule.columns:
         if name.startswith("children__"):
             formula = board.kind.derived_formula(name.split("__")[1])
-            read = [board.kind.field_index(name) for name in formula.columns if name in board.kind.field_names]
+            read = [board.kind.field_index(field) for field in formula.columns if field in board.kind.field_names]
             children = np.flatnonzero((board.parent >= 0) & board.heard_how[read].any(axis=0))
             by_row = np.full(len(board), LIVE, np.uint8)
             np.maximum.at(by_row, board.parent[children], board.heard_how[read][:, children].max(axis=0, initial=LIVE))

@@ -255,7 +255,7 @@ class Fleet:
 
     def _month_late(self, at: Moment) -> list[Said]:
         device = self.chance.choice(self.chance.choice((self.late_only, self.devices)))
-        ts_us = self.start_us - self.chance.randrange(2, 40) * DAY + at.number * EACH_US
+        ts_us = self.start_us - self.chance.choice((2, 9, 31)) * DAY + at.number * EACH_US
         return [self._one(device, ts_us, self._values(device, at.number, is_at_fault=True))]
 
     def _replayed(self, at: Moment) -> list[Said]:

@@ -193,6 +193,12 @@ def test_a_place_that_is_named_twice_is_redacted_though_the_last_is_null():
     assert b"47.1" not in rejected.payload and b"5.1" not in rejected.payload
 
 
+@pytest.mark.parametrize("cut", [b'{"lat": 47.1, "lon', b'{"lat": [47.1, 47.2], "lon', b'{"x": 1, "lat": [47.1, 47.2'])
+def test_a_place_is_redacted_also_where_the_message_is_cut(cut):
+    (rejected,) = decoded(lamp(cut, kind="fleet_vehicle")).rejected
+    assert b"47." not in rejected.payload and b'"lat": null' in rejected.payload
+
+
 def test_a_byte_order_mark_is_passed_over_and_of_a_name_told_twice_the_last_counts():
     mark = b"\xef\xbb\xbf"
     (readings,) = decoded(
