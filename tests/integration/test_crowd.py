@@ -109,6 +109,7 @@ async def test_a_crowd_that_comes_back_at_once_is_absorbed(
     looking = asyncio.create_task(probe.look())
     load = Load(broker.simulator_url, probe.message, PROBES_PER_S)
     try:
+        await eventually(lambda: everything_is_read(hub.database_url, probe.log.log_id, probe.log.next_offset), bool)
         began_s = time.monotonic()
         await load.run(1.5)
         quiet_ms = probe.took_ms(began_s, time.monotonic() - 0.5)
