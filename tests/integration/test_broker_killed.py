@@ -62,7 +62,7 @@ class Loss:
     """From the first to the last acknowledgement that one kill made void; while it writes its memory it gives none."""
     oldest_s: float
     remembered: int
-    """Of those that were lost, acknowledged before the broker began to write its memory: none, that is what it promises."""
+    """Acknowledged before the broker began to write its memory, and lost all the same: it promises that none is."""
 
     def __str__(self) -> str:
         return (
