@@ -51,6 +51,16 @@ async def hub(tmp_path: Path, database_url: str, broker: OwnBroker) -> AsyncIter
 
 
 @dataclass(frozen=True, slots=True)
+class Kill:
+    """Of the broker; times of the steady clock."""
+
+    at_s: float
+    remembered_at_s: float
+    """When it had begun to write what it remembers from then on."""
+    back_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Loss:
     """What was lost with the broker, over all its kills."""
 
@@ -77,16 +87,16 @@ class Story:
     def __init__(self, hub: Processes, broker: OwnBroker, rate: float) -> None:
         self.hub, self.broker, self.meters = hub, broker, Meters()
         self.load = Load(broker.simulator_url, self.meters.message, rate)
-        self.killed_at_s: dict[float, float] = {}
-        """When the broker was killed, and when it began to write what it then remembered; by the steady clock."""
+        self.kills: list[Kill] = []
 
     def intake_does(self, number: signal.Signals) -> None:
         self.hub.running["intake"].send_signal(number)
 
     async def kill_broker(self, away_s: float = 0.3) -> None:
         killed_at_s = await self.broker.kill()
-        self.killed_at_s[killed_at_s] = self.broker.remembered_at_s()
-        await asyncio.sleep(away_s)
+        remembered_at_s = self.broker.remembered_at_s()
+        await asyncio.sleep(away_s)  # what it had still acknowledged is read meanwhile
+        self.kills.append(Kill(killed_at_s, remembered_at_s, time.monotonic()))
         await self.broker.start()
 
     async def stored(self) -> Counter[Row]:
@@ -111,16 +121,16 @@ class Story:
         """What the broker had acknowledged and lost."""
         told = zip(self.load.acknowledged, self.load.outbox.acknowledged_at_s, strict=True)
         lost_at_s = [at_s for message, at_s in told if not self.meters.is_in(message, stored)]
-        by_kill: dict[float, list[float]] = defaultdict(list)
+        by_kill: dict[Kill, list[float]] = defaultdict(list)
         for at_s in lost_at_s:
-            by_kill[min(kill_s for kill_s in self.killed_at_s if kill_s >= at_s)].append(at_s)
+            by_kill[next(kill for kill in self.kills if at_s <= kill.back_at_s)].append(at_s)
         return Loss(
             messages=len(lost_at_s),
             of=len(self.load.acknowledged),
             most=max(map(len, by_kill.values()), default=0),
             span_s=max((max(at) - min(at) for at in by_kill.values()), default=0.0),
-            oldest_s=max((kill_s - min(at) for kill_s, at in by_kill.items()), default=0.0),
-            remembered=sum(at_s < self.killed_at_s[k] - BLINK_S for k, at in by_kill.items() for at_s in at),
+            oldest_s=max((kill.at_s - min(at) for kill, at in by_kill.items()), default=0.0),
+            remembered=sum(at_s < kill.remembered_at_s - BLINK_S for kill, at in by_kill.items() for at_s in at),
         )
 
     def holds_nothing_twice(self, stored: Counter[Row]) -> int:
