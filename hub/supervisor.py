@@ -246,18 +246,22 @@ async def _work(
         with step(f"Starting {part.name}"):
             await supervisor.start(part)
     memory.renew(clock, time.time_ns() // 1000)
-    for program in plan.first:
-        with step(f"Starting {program.name}"):
-            await supervisor.start(_part(program, settings.home, keep_open))
-    for program in plan.once:
-        with step(f"Running {program.name}"):
-            await _while_all_run(supervisor, _run_once(program, folder, keep_open))
-    with step("Starting the hub"):
-        for program in plan.kept:
-            await supervisor.start(_part(program, settings.home, keep_open))
-        welcome = await _while_all_run(supervisor, plan.ready()) if plan.ready else ""
-    console.print(welcome, markup=False)
-    await _while_all_run(supervisor, _housekeeping(supervisor, clock, memory))
+    housekeeping = asyncio.create_task(_housekeeping(supervisor, clock, memory))
+    try:
+        for program in plan.first:
+            with step(f"Starting {program.name}"):
+                await supervisor.start(_part(program, settings.home, keep_open))
+        for program in plan.once:
+            with step(f"Running {program.name}"):
+                await _while_all_run(supervisor, _run_once(program, folder, keep_open))
+        with step("Starting the hub"):
+            for program in plan.kept:
+                await supervisor.start(_part(program, settings.home, keep_open))
+            welcome = await _while_all_run(supervisor, plan.ready()) if plan.ready else ""
+        console.print(welcome, markup=False)
+        await _while_all_run(supervisor, housekeeping)
+    finally:
+        housekeeping.cancel()
 
 
 async def _while_all_run(supervisor: Supervisor, work: Awaitable[T]) -> T:

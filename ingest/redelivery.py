@@ -52,8 +52,8 @@ class Received:
         self._count = 0
         self._again: Redelivery | None = None
 
-    def add(self, topic: str, payload: bytes, at_us: int) -> None:
-        """Remember a message that is durable; not one that came before."""
+    def add(self, topic: str, payload: bytes | None, at_us: int) -> None:
+        """Remember a message that is durable; not one that came before. None: its payload was not kept whole."""
         place = self._count % len(self._digests)
         self._digests[place], self._times_us[place] = hash((topic, payload)), at_us
         self._count += 1
@@ -77,7 +77,10 @@ class Received:
         """Is this one of the messages that are remembered, delivered again? `is_marked`: the broker says so."""
         if self._again is None:
             return False
-        came_before = self._again.has(hash((topic, payload)), is_marked=is_marked)
+        known = hash((topic, payload))
+        if known not in self._again.places and (topic_only := hash((topic, None))) in self._again.places:
+            known = topic_only
+        came_before = self._again.has(known, is_marked=is_marked)
         if self._again.new > ALL_NEW:
             self._again = None
         return came_before

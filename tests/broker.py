@@ -3,10 +3,12 @@
 import asyncio
 import os
 import signal
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -49,6 +51,16 @@ class OwnBroker:
     def memory(self) -> Path:
         """The file that it writes every second or two."""
         return self.settings.home / "mosquitto" / "mosquitto.db"
+
+    def remembered_at_s(self) -> float:
+        """When it began to write what it remembers now, by the steady clock: it makes a new file each time.
+
+        What it acknowledged before is in it; while it writes it acknowledges nothing.
+        """
+        told = subprocess.run(["stat", "--format=%w", self.memory], capture_output=True, text=True, check=True).stdout
+        day, clock, zone = told.split()
+        began = datetime.fromisoformat(f"{day}T{clock[:15]}{zone}").timestamp()
+        return time.monotonic() - time.time() + began
 
     async def remembers(self) -> None:
         """Wait until it has written its memory once more."""

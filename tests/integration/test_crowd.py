@@ -98,10 +98,7 @@ async def test_a_crowd_that_comes_back_at_once_is_absorbed(
     await _declare(hub, connections, retained)
     hub.start("intake", "worker")
     await hub.hears()
-    outbox = Outbox()
-    outbox.put(meter(THERE, f"r{n}", n, suffix="state", retain=True) for n in range(retained))
-    async with connected(broker.simulator_url) as connection:
-        await connection.settle(outbox)
+    await _retain(broker, retained)
     crowd = Crowd(broker.simulator_url, connections, lambda device, life: meter(HERE, f"c{device}", life))
     crowd.start()
     await asyncio.wait_for(crowd.all_here.wait(), BACK_S)
@@ -109,19 +106,14 @@ async def test_a_crowd_that_comes_back_at_once_is_absorbed(
     looking = asyncio.create_task(probe.look())
     load = Load(broker.simulator_url, probe.message, PROBES_PER_S)
     try:
+        await eventually(lambda: everything_is_read(hub.database_url, probe.log.log_id, probe.log.next_offset), bool)
         began_s = time.monotonic()
         await load.run(1.5)
         quiet_ms = probe.took_ms(began_s, time.monotonic() - 0.5)
         before_mib = {name: resident_mib(process.pid) for name, process in hub.running.items()}
 
         await broker.remembers()
-        await broker.kill()
-        hub.kill("intake")
-        crowd.all_here.clear()
-        hub.more |= sources(HERE, THERE)
-        await broker.start()
-        began_s = time.monotonic()
-        hub.start("intake")
+        began_s = await _come_back(hub, broker, crowd)
         storm = asyncio.create_task(load.run(BACK_S))
         await asyncio.wait_for(crowd.all_here.wait(), BACK_S)
         back_s = crowd.here_at_s - began_s
@@ -149,6 +141,26 @@ async def test_a_crowd_that_comes_back_at_once_is_absorbed(
     assert back_s < BACK_S
     await eventually(lambda: everything_is_read(hub.database_url, probe.log.log_id, probe.log.next_offset), bool)
     await accounts_balance(hub.database_url)
+
+
+async def _retain(broker: OwnBroker, retained: int) -> None:
+    """The broker keeps the state of so many devices for whoever subscribes later."""
+    outbox = Outbox()
+    outbox.put(meter(THERE, f"r{n}", n, suffix="state", retain=True) for n in range(retained))
+    async with connected(broker.simulator_url) as connection:
+        await connection.settle(outbox)
+
+
+async def _come_back(hub: Processes, broker: OwnBroker, crowd: Crowd) -> float:
+    """Broker and intake are killed and started; intake also subscribes to what was retained. Returns when it begins."""
+    await broker.kill()
+    hub.kill("intake")
+    crowd.all_here.clear()
+    hub.more |= sources(HERE, THERE)
+    await broker.start()
+    began_s = time.monotonic()
+    hub.start("intake")
+    return began_s
 
 
 async def _declare(hub: Processes, connections: int, retained: int) -> None:

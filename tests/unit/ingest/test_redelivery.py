@@ -50,6 +50,16 @@ def test_a_marked_message_is_followed_by_those_that_only_waited():
     assert known(source, b"1", is_marked=True) + known(source, b"2", b"3", b"1") == [True, True, True, False]
 
 
+def test_what_was_kept_without_its_payload_is_known_by_its_topic():
+    source = Received(100)
+    for topic, payload in (("t", b"1"), ("loud", None), ("t", b"2")):
+        source.add(topic, payload, 0)
+    source.resume()
+    again = [("t", b"1"), ("loud", b"all of it"), ("t", b"2"), ("loud", b"one more")]
+    told = [source.came_before(topic, payload, is_marked=False) for topic, payload in again]
+    assert told == [True, True, True, False]
+
+
 def test_another_topic_is_another_message():
     assert not received(b"1").came_before("u", b"1", is_marked=True)
 
