@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -25,6 +26,7 @@ from tests.processes import eventually
 
 pytestmark = pytest.mark.soak
 RATE = 500
+OURS_DIED = re.compile(r"^(intake|worker|telealert|serve) .*starting it again", re.MULTILINE)
 STARTS_WITHIN_S = 90
 
 
@@ -148,6 +150,7 @@ async def test_a_full_disk_stops_readings_leaves_room_to_people_and_ends_by_itse
     )
     assert hub.process is not None and hub.process.poll() is None
     assert await hub.sign_in() == 303
+    assert not OURS_DIED.search(hub.said.read_text()), hub.said.read_text()
     assert await hub.stop() == 0
 
 
