@@ -18,7 +18,7 @@ from store.database import Connection, DatabaseRefused, connect
 from store.quarantine import forget_excess, forget_released
 from store.retention import keep_since, remove_expired
 from store.rollup import roll_up, roll_up_areas
-from store.room import disk_of
+from store.room import database_disk_is_full
 
 logger = structlog.get_logger("worker")
 
@@ -37,7 +37,8 @@ class History:
     clock: Clock
     zone: ZoneInfo
     keep: Keep
-    home: Path
+    database_home: Path | None
+    """The home whose disk the database is on; None when it is elsewhere."""
     rest: float = 1.0
     """How long it rests after a round, as a share of the round. The store asks for more while it catches up."""
     areas_at: float = 0.0
@@ -64,8 +65,7 @@ class History:
         if now_s >= self.expire_at:
             self.expire_at = now_s + EXPIRE_S
             await self._age(connection, now)
-        disk = disk_of(self.home, "postgres")
-        if disk is not None and not disk.takes_readings:  # they wait with the readings
+        if database_disk_is_full(self.database_home):  # they wait with the readings
             return
         for kind in kinds().values():
             await roll_up(connection, kind, self.zone, keep_since(kind, self.keep, now))

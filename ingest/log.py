@@ -234,20 +234,22 @@ class LogWriter:
         os.ftruncate(self._file, self._size)
         os.fsync(self._file)
         self._begin_segment()
-        self._is_torn = False
 
     def _begin_segment(self) -> None:
         self.check()
+        self._is_torn = True  # until the folder is sure to know the new file
         path = self._path(self.next_offset)
-        path.unlink(missing_ok=True)  # of an attempt that failed: nothing durable is in it
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        fresh = path.with_suffix(".new")
+        file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            _sync_folder(self.folder)
+            fresh.rename(path)  # in place of one of an attempt that failed: nothing durable is in it
         except OSError:
             os.close(file)
             raise
         os.close(self._file)
         self._file, self._segment, self._size = file, path, 0
+        _sync_folder(self.folder)
+        self._is_torn = False
 
     def touch(self) -> None:
         """Show everybody who looks that the log can be written: `head` is as old as that is long ago."""

@@ -41,7 +41,7 @@ from store.database import Absence, answering, connect
 from store.forget import forget_batch
 from store.readers import Place, offsets
 from store.release import Held, release_batch
-from store.room import disk_of
+from store.room import database_disk_is_full
 from store.write import Writer
 
 logger = structlog.get_logger("worker")
@@ -352,12 +352,11 @@ class Worker:
 
     def _has_room(self) -> bool:
         """May readings be written, or is what is left of the database's disk for others?"""
-        disk = disk_of(self.home, "postgres")  # none when the database is not ours
-        if disk is None or disk.takes_readings:
-            self.crowded.ended()
-            return True
-        self.crowded.began(f"the database's disk is full, {disk.free_bytes >> 20} MiB are left to the others")
-        return False
+        if database_disk_is_full(self.history.database_home):
+            self.crowded.began("the database's disk is full, and what is left is for others")
+            return False
+        self.crowded.ended()
+        return True
 
     def _behind(self) -> Decoded | None:
         """What the store has to decode itself, None when it is where the rules are."""

@@ -74,6 +74,12 @@ def disk_of(home: Path, place: str) -> Disk | None:
     return next((disk for disk in disks(home) if place in disk.places), None)
 
 
+def database_disk_is_full(home: Path | None) -> bool:
+    """Is what is left of the disk of this home's database for others than readings? None: it is not on our disks."""
+    disk = disk_of(home, "postgres") if home else None
+    return disk is not None and not disk.takes_readings
+
+
 def keep_reserve(home: Path) -> None:
     """Give back the reserve of each disk that is nearly full, take those that are missing where there is room."""
     for disk in disks(home):

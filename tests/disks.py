@@ -1,7 +1,6 @@
 """Small disks of a test's own, which can be filled, made to lie, and made read-only; needs the right to mount."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MIB = 1 << 20
+MAY_MOUNT = (
+    "this test mounts small disks of its own: run the tests as root; those with disks in memory only also run under "
+    "`unshare --user --map-root-user --mount`"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +92,19 @@ def remount(folder: Path, option: str) -> None:
 
 @contextmanager
 def _mounted(folder: Path, *arguments: str | Path) -> Iterator[None]:
-    needs_mounting()
-    run("mount", *arguments, folder)
+    done = _done("mount", *arguments, folder)
+    assert done.returncode == 0, f"{MAY_MOUNT} ({done.stderr.strip()})"
     try:
         yield
     finally:
         run("umount", "--lazy", folder)  # also while a process that the test lost still has a file there
 
 
-def needs_mounting() -> None:
-    """Fail with a sentence where no disk can be mounted."""
-    assert os.geteuid() == 0 and shutil.which("mount"), (
-        "this test mounts small disks of its own: run the tests as root, or those with disks in memory only under "
-        "`unshare --user --map-root-user --mount`"
-    )
-
-
 def run(*command: str | Path, may_end_with: tuple[int, ...] = (0,)) -> None:
     """A command that must succeed."""
-    done = subprocess.run(list(map(str, command)), check=False, capture_output=True, text=True)
+    done = _done(*command)
     assert done.returncode in may_end_with, f"{' '.join(map(str, command))}: {done.stderr}"
+
+
+def _done(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(list(map(str, command)), check=False, capture_output=True, text=True)

@@ -24,6 +24,7 @@ def run(settings: Settings) -> None:
         secrets = Secrets.of(settings.home)
         url, clock = database_url(settings, secrets), settings.the_clock
         with await open_transitions(settings.home / "transitions") as transitions:
+            database_home = settings.home if settings.database_url is None else None
             live = Live(BrokerAddress.parse(mqtt_url(settings, secrets)), clock)
             worker = Worker(
                 home=settings.home,
@@ -33,7 +34,7 @@ def run(settings: Settings) -> None:
                 database_url=url,
                 clock=clock,
                 city=await load_city(url),
-                history=History(url, clock, ZoneInfo(settings.timezone), settings.keep, settings.home),
+                history=History(url, clock, ZoneInfo(settings.timezone), settings.keep, database_home),
                 strangers=settings.strangers,
             )
             await worker.run(stopping)

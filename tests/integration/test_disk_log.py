@@ -20,7 +20,7 @@ from ingest.intake import Journal, open_log
 from ingest.live import Live
 from ingest.log import LogReader, LogWriter, Message, segments
 from ingest.voice import Voice
-from store.room import disk_of, keep_reserve
+from store.room import database_disk_is_full, disk_of, disks, keep_reserve
 from tests.disks import MIB, Disk, ext4, remount, tmpfs
 
 PAYLOAD = bytes(8192 - 26 - 16 - len("city") - len("city/dijon/lamp/0/telemetry"))
@@ -184,6 +184,21 @@ def test_the_reserve_is_taken_given_back_and_taken_again(tmp_path: Path):
         assert not reserve.exists() and disk.free_bytes >= 2 * MIB
         disk.make_room()
         assert state() == (True, True) and reserve.exists()
+
+
+def test_a_log_on_a_disk_of_its_own_has_a_reserve_of_its_own(tmp_path: Path):
+    home = tmp_path / "home"
+    with tmpfs(home, 32 * MIB), tmpfs(home / "log", 32 * MIB) as disk:
+        (home / "postgres").mkdir()
+        keep_reserve(home)
+        assert [reserve.parent.name for reserve in (home / "reserve", home / "log/reserve") if reserve.exists()] == [
+            "home",
+            "log",
+        ]
+        disk.fill()
+        keep_reserve(home)
+        found = {found.name: (found.takes_messages, found.has_reserve) for found in disks(home)}
+        assert found == {"home": (True, True), "home/log": (False, False)} and not database_disk_is_full(home)
 
 
 def test_the_journal_stops_before_the_disk_is_full_and_goes_on_by_itself(tmp_path: Path):
