@@ -156,8 +156,10 @@ async def replaced(
             process.send_signal(signal.SIGSTOP)
         places = await offsets(own_database_url)
         with stand_in(hub, standby_home) as standby:
-            await eventually(
-                lambda: offsets(own_database_url), lambda now: all(now[name] > places[name] for name in places)
+            await eventually(  # at worst once the server has ended the session of a store that was stopped amid a write
+                lambda: offsets(own_database_url),
+                lambda now: all(now[name] > places[name] for name in places),
+                timeout_s=90,
             )
             await asyncio.sleep(stopped_s)
             for process in stopped.values():
