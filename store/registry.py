@@ -160,16 +160,26 @@ class Met(NamedTuple):
     refused: frozenset[Key]
 
 
-async def meet(connection: Connection, strangers: Collection[Key], now: datetime, *, limit: int) -> Met:
-    """Take strangers in, in the caller's transaction; at most `limit` devices wait to be commissioned."""
-    communes, kind_names, ids = ([key[place] for key in strangers] for place in range(3))
-    names = {"communes": communes, "kinds": kind_names, "ids": ids, "types": list(map(sole_type, kind_names))}
-    rows = await (await connection.execute(SQL["meet"], {**names, "now": now, "limit": limit})).fetchall()
-    met = {(row["commune"], row["kind"], row["id"]): row["device_no"] for row in rows}
-    new = [row["device_no"] for row in rows if row["is_new"]]
+async def meet(connection: Connection, strangers: Collection[Key], now: datetime, *, room: int) -> Met:
+    """Take so many strangers in at most, in the caller's transaction."""
+    met: dict[Key, int] = {}
+    new: list[int] = []
+    if room > 0:
+        communes, kind_names, ids = ([key[place] for key in strangers] for place in range(3))
+        names = {"communes": communes, "kinds": kind_names, "ids": ids, "types": list(map(sole_type, kind_names))}
+        rows = await (await connection.execute(SQL["meet"], {**names, "now": now, "room": room})).fetchall()
+        met = {(row["commune"], row["kind"], row["id"]): row["device_no"] for row in rows}
+        new = [row["device_no"] for row in rows if row["is_new"]]
     if left := [key for key in strangers if key not in met]:
         met |= await numbers(connection, left)  # somebody else may have declared one just now
     return Met(met, new, frozenset(key for key in left if key not in met))
+
+
+async def count_to_commission(connection: Connection) -> int:
+    """How many devices wait to be commissioned."""
+    row = await (await connection.execute(SQL["count_to_commission"])).fetchone()
+    assert row is not None
+    return int(row["waiting"])
 
 
 async def register_unknown(connection: Connection, keys: Iterable[Key], now: datetime) -> dict[Key, int]:

@@ -1,5 +1,6 @@
 """The store's write: a decoded stretch of the log becomes rows and a moved offset, in one transaction."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -32,6 +33,9 @@ NEVER = np.iinfo(np.int64).min
 WHOLE = -1
 """The part number of a message as a whole."""
 NAMED_AT_ONCE = 100
+"""So many of those who are beyond a limit are named by one write."""
+COUNT_S = 2.0
+"""How many devices wait to be commissioned is counted so often at most; it takes longer than a write."""
 COPY_TYPE = {"real": ">f4", "double": ">f8", "flag": "u1"}
 
 
@@ -81,6 +85,10 @@ class Writer:
     ends: Ends = field(default_factory=Ends)
     room: Room | None = None
     """What the quarantine holds, once it was asked."""
+    places: int = 0
+    """So many strangers can be taken in, ..."""
+    counted_s: float = -math.inf
+    """... as counted then: others are declared or forgotten meanwhile, never taken in by anybody else."""
 
     async def write(self, decoded: Decoded, numbers: dict[Key, int], now: datetime) -> dict[Key, int]:
         """Store a stretch of the log and move the reader past it; returns the devices met for the first time.
@@ -144,7 +152,11 @@ class Writer:
         strangers = sorted(key for key in heard if key not in numbers)
         if not strangers:
             return {}, frozenset()
-        met = await registry.meet(self.connection, strangers, now, limit=self.strangers)
+        if time.monotonic() - self.counted_s > COUNT_S:
+            self.places = self.strangers - await registry.count_to_commission(self.connection)
+            self.counted_s = time.monotonic()
+        met = await registry.meet(self.connection, strangers, now, room=self.places)
+        self.places -= len(met.new)
         if met.new:
             self.ends.reach(max(met.new))
             self.ends.known[met.new] = True

@@ -175,7 +175,7 @@ WHERE commissioned_at IS NULL
 ORDER BY first_seen_at DESC NULLS LAST, device_no;
 
 -- name: meet
--- Strangers are taken in as far as there is room; one statement, because the store waits for it with every write.
+-- So many strangers are taken in; one statement, because the store waits for it with every write.
 WITH next AS (SELECT version + 1 AS version FROM registry_version FOR UPDATE),
 met AS (
     SELECT DISTINCT * FROM unnest(%(communes)s::text[], %(kinds)s::text[], %(ids)s::text[], %(types)s::text[])
@@ -185,7 +185,7 @@ met AS (
     SELECT commune, kind, id, type, %(now)s::timestamptz, %(now)s::timestamptz, next.version
     FROM met CROSS JOIN next
     WHERE NOT EXISTS (SELECT FROM device d WHERE (d.commune, d.kind, d.id) = (met.commune, met.kind, met.id))
-    LIMIT (SELECT greatest(0, %(limit)s - count(*)) FROM device WHERE commissioned_at IS NULL)
+    LIMIT %(room)s
     ON CONFLICT (commune, kind, id) DO NOTHING
     RETURNING device_no, commune, kind, id
 ), raised AS (
@@ -194,3 +194,6 @@ met AS (
 SELECT device_no, commune, kind, id, true AS is_new FROM added
 UNION ALL
 SELECT device_no, commune, kind, id, false FROM device JOIN met USING (commune, kind, id);
+
+-- name: count_to_commission
+SELECT count(*) AS waiting FROM device WHERE commissioned_at IS NULL;

@@ -156,7 +156,7 @@ async def test_strangers_too_many_are_released_once_there_is_room(hub: Hub):
 
     assert await release() == LIMIT, "there is no room yet: nothing of it is lost"
     assert len(await hub.waits()) == 2
-    hub.writer.strangers = 10
+    hub.writer = Writer(hub.writer.connection, "store", hub.writer.log_id, 10)
     assert await release() == LIMIT + 2
     assert (await hub.account())["readings_stored"] == LIMIT + 2
 
