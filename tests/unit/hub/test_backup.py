@@ -33,7 +33,7 @@ def test_a_log_that_is_written_meanwhile_is_copied_whole(tmp_path: Path) -> None
         log.append([Message(0, 1, "city", "city/a", b"{}")] * 3)
         copied = copy_home(tmp_path / "home", tmp_path / "copy")
         log.append([Message(0, 1, "city", "city/a", b"{}")] * 4)
-    assert {file.path for file in copied} == {"log/head", "log/id", f"log/{0:020d}.log"}
+    assert {file.path for file in copied} == {"log.mark", "log/head", "log/id", f"log/{0:020d}.log"}
     with next((tmp_path / "copy/log").glob("*.log")).open("ab") as segment:
         segment.write(b"BFR1 a torn batch")
     seen = look_at_log(tmp_path / "copy/log")
