@@ -9,25 +9,36 @@ import msgspec
 from store.health import Code, Fault
 
 PATIENCE_S: Mapping[Code, float] = {
+    "broker_dropped": 0,
+    "disk_full": 10,
+    "disk_readonly": 10,
     "no_database": 30,
     "no_broker": 30,
     "other_log": 30,
+    "log_gap": 30,
     "stuck": 30,
-    "broker_dropped": 0,
     "broker_queue": 30,
     "disk": 30,
+    "database_full": 30,
+    "unwritten": 30,
     "unaccounted": 60,
+    "audit": 60,
     "clock": 60,
     "no_log": 120,
     "no_rules": 120,
     "behind": 120,
+    "archive": 300,
 }
-"""How long, in real seconds, a fault of the hub must last before somebody is told. The others are on the health page:
-a silence may be the city's, and what waits to be sent or rolled up is no reason to wake anybody."""
+"""How long, in real seconds, a fault of the hub must last before somebody is told."""
+NEVER: frozenset[Code] = frozenset(
+    {"silence", "notifications", "rollups", "over_quota", "too_many_strangers", "quarantine_full", "oversized"}
+)
+"""On the health page only: a silence may be the city's, and what waits to be sent or rolled up, or somebody who sends
+too much and is held back, is no reason to wake anybody."""
 OVER_S = 30.0
 """It must be gone for so long before its end is told."""
 UNSEEN_WITHOUT: Mapping[Code, frozenset[Code]] = {
-    "no_database": frozenset({"other_log", "stuck", "behind", "unaccounted", "clock"}),
+    "no_database": frozenset({"other_log", "log_gap", "stuck", "behind", "unaccounted", "audit", "clock", "archive"}),
     "no_broker": frozenset({"broker_queue", "broker_dropped"}),
 }
 """Faults that cannot be seen while another lasts: they are neither there nor gone."""

@@ -360,7 +360,7 @@ def test_the_health_checks_ask_for_ports_that_a_process_connects_to():
         "simulate": ["1883"],
     }
     for name, ports in wanted.items():
-        alive = [] if name == "simulate" else ["--alive", name]
+        alive = [] if name in ("simulate", "audit") else ["--alive", name]
         assert SERVICES[name]["healthcheck"]["test"] == ["CMD", "connected", *alive, *ports]
     assert SERVICES["serve"]["healthcheck"]["test"] == ["CMD", "connected", "--page", "8080"]
     assert "docker/connected.sh /usr/local/bin/connected" in DOCKERFILE

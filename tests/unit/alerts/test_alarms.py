@@ -1,10 +1,11 @@
 """Which faults of the hub somebody is told of, when, and of their end."""
 
 from collections.abc import Sequence
+from typing import get_args
 
 import pytest
 
-from alerts.alarms import OVER_S, PATIENCE_S, Alarms
+from alerts.alarms import NEVER, OVER_S, PATIENCE_S, Alarms
 from store.health import Code, Fault
 
 PATIENT_S = PATIENCE_S["no_database"]
@@ -109,3 +110,7 @@ def test_the_sentence_is_that_of_when_it_was_told() -> None:
         watched.see([Fault("behind", "store", lag)], now_s, 7)
         take(watched, now_s)
     assert [(alarm.sentence, alarm.since_us) for alarm in watched.told] == [("behind store 20", 7)]
+
+
+def test_of_every_fault_it_is_decided_whether_it_wakes_somebody() -> None:
+    assert {*PATIENCE_S, *NEVER} == set(get_args(Code)) and not NEVER & PATIENCE_S.keys()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from devices.registry import Registry
@@ -28,7 +29,8 @@ class Air:
 
 def test_nobody_is_taken_for_silent_while_the_broker_is_away():
     air, nothing = Air(), Any
-    worker = Worker(Path(), nothing, nothing, {}, "", air, air, City.of(Registry.of_rows(1, [LAMP])), nothing)  # type: ignore[arg-type]
+    voice = SimpleNamespace(live=air)
+    worker = Worker(Path(), nothing, voice, {}, "", air, City.of(Registry.of_rows(1, [LAMP])), nothing)  # type: ignore[arg-type]
 
     def told(day: float, lost_s: float) -> list[tuple[str, str]]:
         air.day, air.lost_s = day, lost_s
