@@ -24,7 +24,7 @@ from devices.registry import Registry
 from devices.transition import Transition
 from hub.clock import Clock
 from hub.errors import BadFile, DatabaseUnavailable, LogGap, LogReplaced
-from ingest import checkpoint
+from ingest import checkpoint, known_devices
 from ingest.again import messages_again
 from ingest.codecs.codec import Codec
 from ingest.decode import decode
@@ -63,6 +63,7 @@ RELEASE_S = 1.0
 DEAF_S = 5.0
 """Real time without the broker after which a device that is not heard may well have spoken."""
 RETRY_S = 1.0
+DEVICES = "devices.npz"
 UNSAVED = "the rules' checkpoint cannot be written; the log is kept meanwhile", "the rules' checkpoint is written again"
 CROWDED = "the store waits; readings wait in the log", "the store goes on"
 IDLE_IN_WRITE_S = 15
@@ -78,10 +79,12 @@ class City:
     boards: dict[str, Board]
     forgotten: set[int] = field(default_factory=set)
     """Numbers of devices that were forgotten; none is given twice."""
+    is_remembered: bool = False
+    """Is this what the last worker knew, because the database was away?"""
 
     @classmethod
-    def of(cls, registry: Registry) -> "City":
-        return cls(registry, registry.numbers(), blank_boards(registry))
+    def of(cls, registry: Registry, *, is_remembered: bool = False) -> "City":
+        return cls(registry, registry.numbers(), blank_boards(registry), is_remembered=is_remembered)
 
     def renew(self, changes: Registry) -> None:
         """Take changes of the registry over, keeping the state of the devices."""
@@ -89,6 +92,12 @@ class City:
         self.registry = self.registry.updated(changes)
         self.numbers.update(changes.numbers())
         self._rebuild(set(changes.kind.tolist()))
+
+    def replace(self, registry: Registry) -> None:
+        """Know what the database says, in place of what was remembered."""
+        self.forget(set(self.registry.device_no.tolist()) - set(registry.device_no.tolist()))
+        self.renew(registry)
+        self.is_remembered = False
 
     def forget(self, device_no: Collection[int]) -> None:
         """Know some devices no more, also when somebody still reads a registry that has them."""
@@ -151,6 +160,8 @@ class Worker:
     """Likewise, whether devices are to be forgotten."""
     unsaved: Refusal = field(default_factory=lambda: Refusal(*UNSAVED))
     crowded: Refusal = field(default_factory=lambda: Refusal(*CROWDED))
+    remembered: Registry | None = None
+    """What of the registry is kept on disk."""
     is_watching: bool = False
     """Are the rules at the head of the log and is the broker there? Silence is counted from then."""
 
@@ -230,6 +241,7 @@ class Worker:
 
     def save(self) -> None:
         """Write the checkpoint; on a disk that refuses the one before stays, and the log is kept from there on."""
+        self._remember_devices()
         if self.voice.waiting:  # the boards know of transitions that are not durable: their stretch must be read again
             return
         try:
@@ -245,6 +257,14 @@ class Worker:
             return
         self.unsaved.ended()
         self.checkpointed_offset = self.rules_offset
+
+    def _remember_devices(self) -> None:
+        """Keep the registry for a start without the database, whenever it has changed."""
+        if self.city.is_remembered or self.remembered is self.city.registry:
+            return
+        with suppress(OSError):  # later, then: the checkpoint says it
+            known_devices.save(self.home / DEVICES, self.city.registry)
+            self.remembered = self.city.registry
 
     async def restore(self) -> None:
         """Go on where the rules were: checkpoint, then the log up to where transitions were told, silently."""
@@ -409,6 +429,8 @@ class Worker:
         while True:
             try:
                 async with connect(self.database_url, autocommit=True) as connection:
+                    if self.city.is_remembered:
+                        self.city.replace(await store_registry.load(connection))
                     while True:
                         await asyncio.sleep(REGISTRY_S)
                         known = self.city.registry.version
@@ -438,14 +460,22 @@ class Worker:
                     trim(log.folder, min(offset, limit))
 
 
-async def load_city(database_url: str) -> City:
-    """The registry as the worker starts with it; waits for the database."""
+async def load_city(database_url: str, home: Path) -> City:
+    """The registry as the worker starts with it: the database's, else what the last worker knew; else it waits."""
     is_told = False
     while True:
         try:
             async with connect(database_url, autocommit=True) as connection:
                 return City.of(await store_registry.load(connection))
         except DatabaseUnavailable as error:
+            if (known := known_devices.load(home / DEVICES)) is not None:
+                logger.warning(
+                    "the database is away: the rules begin with the devices that were known last; readings wait in the"
+                    " log",
+                    devices=len(known),
+                    why=str(error),
+                )
+                return City.of(known, is_remembered=True)
             if not is_told:
                 logger.warning(
                     "waiting for the database to read the registry; readings wait in the log", why=str(error)

@@ -2,7 +2,8 @@
 
 -- name: readers
 SELECT name, log_id, next_offset, moved_at,
-       {messages_unaccounted} AS messages_unaccounted, {readings_unaccounted} AS readings_unaccounted
+       {messages_unaccounted} AS messages_unaccounted, {readings_unaccounted} AS readings_unaccounted,
+       messages_over_quota, readings_over_quota
 FROM reader ORDER BY name
 
 -- name: incidents

@@ -60,7 +60,7 @@ def test_what_does_not_last_is_not_told() -> None:
         assert take(watched, now_s) == []
 
 
-@pytest.mark.parametrize("code", ["silence", "notifications", "rollups"])
+@pytest.mark.parametrize("code", sorted(NEVER))
 def test_some_faults_wake_nobody(code: Code) -> None:
     watched = alarms()
     see(watched, 0, code)
