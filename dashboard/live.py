@@ -100,7 +100,7 @@ async def follow(live: Live, mqtt_url: str) -> None:
                         live.take(message.payload, is_kept=message.retain)
         except aiomqtt.MqttError as error:
             if not is_told:
-                log.warning("not connected to the broker, trying again", reason=str(error))
+                log.warning("the broker is away, trying again", reason=str(error))
             is_told = True
         live.is_connected, live.told = False, Told()
         live.bell.ring()

@@ -78,7 +78,7 @@ async def listen(watch: Watch, database_url: str) -> None:
                     await _take_notices(watch, connection)
         except (DatabaseUnavailable, *GONE) as error:
             if not is_told:
-                log.warning("not connected to the database, trying again", reason=str(error))
+                log.warning("the database is away, trying again", reason=str(error))
             is_told = True
         watch.is_connected = False
         watch.bell.ring()

@@ -168,6 +168,7 @@ class Subscription(threading.Thread):
         self._read_s = 0.0
         """When the socket last had something, on the monotonic clock."""
         self._pauses = pauses()
+        self._session_kept = False
         self._wrong: str | None = None
         """Why there is no connection, as it was told last."""
         self._broker = BrokerAddress.parse(url)
@@ -180,6 +181,7 @@ class Subscription(threading.Thread):
     def _make_client(self, client_id: str) -> mqtt.Client:
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5, manual_ack=True)
         client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
         client.on_disconnect = lambda _client, _data, _flags, reason, _properties: self._on_disconnect(reason)
         client.on_message = self._on_message
         # With somebody to tell, paho queues packets and leaves it to us when they are written: all at once.
@@ -269,8 +271,18 @@ class Subscription(threading.Thread):
             self._received.resume(rewind_us=int(REWIND_US * self._clock.speed))
         else:
             self._received.start()
+        self._session_kept = bool(flags.session_present)
+
+    def _on_subscribe(
+        self, _client: mqtt.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Any
+    ) -> None:
+        """Only now does the broker queue for us, on a session that is new."""
+        refused = [topic for topic, reason in zip(self._source.topics, reasons, strict=True) if reason.is_failure]
+        if refused:
+            self._lost(f"the broker refuses the subscription to {', '.join(refused)}")
+            return
         self._pauses, self._wrong = pauses(), None
-        logger.info("connected", source=self._source.name, session_kept=bool(flags.session_present))
+        logger.info("connected", source=self._source.name, session_kept=self._session_kept)
 
     def _on_disconnect(self, reason: ReasonCode) -> None:
         if self._wrong is None:

@@ -229,11 +229,11 @@ async def test_everybody_is_back_within_five_seconds_of_a_broker_that_forgot_eve
     await eventually(lambda: _health(hub), lambda health: health.get("broker", False) and health["live"])
     await broker.kill()
     await eventually(lambda: _health(hub), lambda health: health == {**health, "page": True, "broker": False})
-    broker.memory.unlink()
+    broker.memory.unlink(missing_ok=True)
     await asyncio.sleep(5)  # by now they wait longest between two attempts
     await broker.start()
     began_s = time.monotonic()
-    await eventually(lambda: asyncio.to_thread(hub.said), lambda said: said.count(" connected ") == 6, BACK_S)
+    await eventually(lambda: _said(hub, "intake"), lambda said: said.count(" connected ") == 6, BACK_S)
     intake_s = time.monotonic() - began_s
     await eventually(lambda: _health(hub), lambda health: health["broker"], BACK_S)
     await eventually(lambda: _said(hub, "worker"), lambda said: "live frames are published again" in said, BACK_S)
