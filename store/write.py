@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections import ChainMap, Counter
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -60,7 +60,7 @@ class Added:
 
     met: dict[Key, int]
     """Devices met for the first time."""
-    numbers: dict[Key, int]
+    numbers: Mapping[Key, int]
     """The registry's and theirs."""
     counts: Counter[str]
     """Columns of `reader`."""
@@ -115,7 +115,7 @@ class Writer:
     async def add(self, decoded: Decoded, numbers: dict[Key, int], now: datetime) -> Added:
         """Store what was decoded, in the caller's transaction; what is refused is handed back."""
         met, refused = await self._register(decoded, numbers, now)
-        all_numbers = {**numbers, **met} if met else numbers
+        all_numbers: Mapping[Key, int] = ChainMap(met, numbers) if met else numbers  # a copy of them all takes longer
         turned_away = turn_away(decoded, refused)
         decoded = turned_away.decoded
         counts = Counter(decoded.counts)
@@ -231,7 +231,7 @@ class Writer:
             await self.connection.execute(sql.SQL("TRUNCATE {}").format(stage(kind)))
         return merged
 
-    async def _write_events(self, decoded: Decoded, numbers: dict[Key, int]) -> None:
+    async def _write_events(self, decoded: Decoded, numbers: Mapping[Key, int]) -> None:
         rows = [
             (
                 numbers[e.key],
@@ -295,7 +295,7 @@ class Writer:
             await self.connection.cursor().executemany(SQL["excess"], rows)
 
 
-def _numbered(readings: Readings, numbers: dict[Key, int]) -> Readings:
+def _numbered(readings: Readings, numbers: Mapping[Key, int]) -> Readings:
     """The readings with the numbers that their strangers were given, just now or since they were decoded."""
     if not readings.strangers:
         return readings

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.quota import BURST_S, Rate, speaker
@@ -125,6 +125,7 @@ def test_a_hundred_thousand_names_leave_no_trace():
     assert within(of, at_once(5000, 1010.0)) == pytest.approx(2000, abs=1), "who used most is remembered longest"
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 30), st.integers(0, 5_000_000), st.booleans()), max_size=200),
     st.floats(1, 500),
