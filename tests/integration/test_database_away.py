@@ -64,7 +64,9 @@ class City:
 
     async def refuse_writes(self, how: str) -> None:
         """Let the database be read-only, as a standby is, or no longer; in every session."""
-        async with await psycopg.AsyncConnection.connect(self.servers.database_url, autocommit=True) as connection:
+        async with await psycopg.AsyncConnection.connect(
+            self.servers.database_url, autocommit=True, options="-c default_transaction_read_only=off"
+        ) as connection:
             await connection.execute(f"ALTER ROLE CURRENT_USER SET default_transaction_read_only = {how}".encode())
             await connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user"
