@@ -62,11 +62,14 @@ class Watch:
         self._looks_in_vain: int | None = None
         """None before its first beat: what does not beat at all is not judged."""
 
+    def has_beaten(self) -> bool:
+        """Was there a beat since the start, or the last look?"""
+        return self._read() != self._count
+
     def look(self) -> int:
         """For how many looks in a row there was no beat."""
-        count = self._read()
-        if count != self._count:
-            self._count, self._looks_in_vain = count, 0
+        if self.has_beaten():
+            self._count, self._looks_in_vain = self._read(), 0
         elif self._looks_in_vain is not None:
             self._looks_in_vain += 1
         return self._looks_in_vain or 0

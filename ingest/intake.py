@@ -135,8 +135,7 @@ class Journal:
             for message in messages:
                 if message.source not in received:
                     received[message.source] = Received()
-                if not message.flags & Flag.DUPLICATE:
-                    received[message.source].add(message.topic, message.payload, message.received_us)
+                received[message.source].remember(message)
             offset = messages[-1].offset + 1
         reader.close()
         return received
@@ -249,8 +248,7 @@ class Subscription(threading.Thread):
         if not self._journal.append(self._batch):
             return False
         for message in self._batch:
-            if not message.flags & Flag.DUPLICATE:
-                self._received.add(message.topic, message.payload, message.received_us)
+            self._received.remember(message)
         busy = len(self._batch) > 1
         for mid, qos in self._to_acknowledge:
             self._client.ack(mid, qos)

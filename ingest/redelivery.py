@@ -10,6 +10,8 @@ from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
 
+from ingest.segment import Flag, Message
+
 RECENT = 100_000
 """Messages of one source that are remembered: more than a broker delivers in REWIND_S."""
 REWIND_US = 10_000_000
@@ -57,6 +59,12 @@ class Received:
         place = self._count % len(self._digests)
         self._digests[place], self._times_us[place] = hash((topic, payload)), at_us
         self._count += 1
+
+    def remember(self, message: Message) -> None:
+        """Remember a message of the log, unless it came before."""
+        if not message.flags & Flag.DUPLICATE:
+            whole = None if message.flags & Flag.OVER_QUOTA else message.payload
+            self.add(message.topic, whole, message.received_us)
 
     def resume(self, *, rewind_us: int = REWIND_US) -> None:
         """A connection begins on a session that the broker kept; `rewind_us` is in the time of reception."""

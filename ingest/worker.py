@@ -48,11 +48,11 @@ logger = structlog.get_logger("worker")
 
 STORE, TELEALERT = "store", "telealert"
 BATCH_MESSAGES = 10_000
-BEHIND_MESSAGES = 5_000
+BEHIND_MESSAGES = 10_000
 """What the store decodes at once when it is behind: the rules and the live map wait for no more than that."""
 HISTORY_REST = 9.0
 """While the store is behind by more, history works a tenth of the time: what it makes would soon be made again."""
-SHARED_STRETCHES, SHARED_READINGS = 16, 40_000
+SHARED_STRETCHES, SHARED_READINGS = 16, 20_000
 """So much that is decoded waits for the store at most; behind that it decodes it itself."""
 IDLE_S = 0.1
 TICK_S = 1.0

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from hub.alive import Watch, alive_file
 from hub.runtime import debian
 from hub.runtime.bundles import SERVERS
 
@@ -91,6 +92,12 @@ class Processes:
     async def hears(self, sources: int = 3) -> None:
         """Wait until intake is connected to its sources."""
         await eventually(lambda: asyncio.to_thread(self.said), lambda said: said.count(" connected ") >= sources)
+
+    async def lives(self) -> None:
+        """Wait until every process has given a sign of life from now on: one that has just begun cannot stop well."""
+        seen = [Watch(alive_file(self.home, name)) for name in self.running]
+        for watch in seen:
+            await eventually(lambda watch=watch: asyncio.sleep(0, watch.has_beaten()), bool)
 
     def said(self) -> str:
         return "\n".join(f"--- {path.name}\n{path.read_text()[-3000:]}" for path in self.home.glob("*.log"))

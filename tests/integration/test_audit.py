@@ -218,7 +218,7 @@ class Harm:
 HARMS = {
     "a byte of a payload": Harm(lambda hub: _flip(_of(hub, 0), 100), "log", 1, "offsets 0 to 0: bytes 0 to "),
     "a byte of a length": Harm(lambda hub: _flip(_of(hub, 0), 9), "log", 1, "offsets 0 to 0: bytes 0 to "),
-    "the beginning of a batch": Harm(lambda hub: _flip(_of(hub, 1), 0), "log", 1, "offsets 2 to 2: bytes 0 to "),
+    "the place of a batch": Harm(lambda hub: _flip(_of(hub, 1), 12), "log", 1, "offsets 2 to 2: bytes 0 to "),
     "a segment": Harm(
         lambda hub: _of(hub, 1).unlink(),
         "log",

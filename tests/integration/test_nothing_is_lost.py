@@ -48,6 +48,7 @@ async def test_kill_9_loses_nothing_and_doubles_nothing(hub: Processes, own_data
     (row,) = await fetch(own_database_url, "SELECT count(*) FILTER (WHERE time_flagged) AS flagged FROM water_meter")
     assert row["flagged"] == RATE * SECONDS // UNTIMED_EVERY
     await accounts_balance(own_database_url, hub.home)
+    await hub.lives()
 
 
 async def kill(
@@ -87,6 +88,7 @@ async def test_twenty_kills_leave_rows_rules_and_incidents_as_none_would(
     calm, disturbed = [await incidents(own_database_url, prefix) for prefix in ("calm-", "killed-")]
     assert len(calm) > CROWD / 2 and disturbed == calm
     await accounts_balance(own_database_url, hub.home)
+    await hub.lives()
     hub.stop()
     states = [await rule_state(own_database_url, hub.home, prefix) for prefix in ("calm-", "killed-")]
     assert states[0] == states[1]
@@ -122,12 +124,6 @@ async def everything_is_decided(hub: Processes, own_database_url: str) -> None:
         await asyncio.sleep(0.1)
     log.close()
     transitions.close()
-
-
-async def test_a_worker_that_was_stopped_and_replaced_writes_nothing_when_it_goes_on(
-    hub: Processes, tmp_path_factory: pytest.TempPathFactory, own_database_url: str, broker: Embedded
-):
-    await replaced(hub, tmp_path_factory.mktemp("standby"), own_database_url, broker, stopped_s=4)
 
 
 @pytest.mark.soak
