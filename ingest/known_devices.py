@@ -39,7 +39,7 @@ def save(path: Path, registry: Registry) -> None:
 def load(path: Path) -> Registry | None:
     """What the file tells; None when there is none, it is damaged, or the kinds declare other attributes since."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = dict(file)
         attributes = {n.removeprefix(ATTRIBUTE): a for n, a in arrays.items() if n.startswith(ATTRIBUTE)}
         if not {a.name for kind in kinds().values() for a in kind.attributes} <= attributes.keys():

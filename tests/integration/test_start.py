@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 
 from hub.runtime.servers import Embedded
 from ingest.log import LogReader
+from simulators.packets import Publish
 from tests.conftest import free_port, fresh_database
-from tests.database import accounts_balance
+from tests.database import accounts_balance, fetch
 from tests.forward import behind, open_port
 from tests.load import Load, Meters
 from tests.processes import Processes, eventually
@@ -94,3 +96,40 @@ async def test_without_its_servers_the_hub_waits_says_so_and_goes_on(
                 assert 1 <= len(told) <= most, told
             assert "Traceback" not in hub.said()
             hub.stop()
+
+
+async def test_a_worker_that_starts_without_the_database_judges_by_the_devices_that_it_knew(
+    tmp_path: Path, database_url: str, broker: Embedded
+):
+    late, called = Late(tmp_path, database_url, broker), tmp_path / "notifications.log"
+    (tmp_path / "fleet.csv").write_text("commune,kind,id,type\ndijon,fleet_vehicle,B1,vehicle\n")
+
+    def calls() -> int:
+        return called.read_text().count("/devices/") if called.exists() else 0
+
+    with late.hub as hub:
+        async with open_port(late.ports["broker"], late.urls["broker"]):
+            async with open_port(late.ports["database"], late.urls["database"]):
+                assert (await hub.command("devices", "import", str(tmp_path / "fleet.csv"))).returncode == 0
+                hub.start("intake", "worker", "telealert")
+                await hub.hears()
+                places = tmp_path / "telealert/places.jsonl"
+                await eventually(lambda: asyncio.sleep(0, places.exists()), bool)
+                worker = hub.running.pop("worker")
+                worker.terminate()
+                assert await asyncio.to_thread(worker.wait, 15) == 0
+            hub.start("worker")
+            await Load(broker.simulator_url, sos, 1).run(1)
+            await eventually(lambda: asyncio.sleep(0, calls()), lambda count: count == 1)
+            async with open_port(late.ports["database"], late.urls["database"]):
+                await eventually(lambda: fetch(database_url, "SELECT * FROM fleet_vehicle"), bool)
+                await eventually(lambda: fetch(database_url, "SELECT * FROM incident"), bool)
+                await accounts_balance(database_url, tmp_path)
+                hub.stop()
+    assert calls() == 1
+
+
+def sos(_number: int) -> Publish:
+    """A driver asks for help."""
+    told = {"ts": int(time.time() * 1000), "on_duty": 1, "lat": 47.32, "lon": 5.04, "sos": 1}
+    return Publish("city/dijon/fleet_vehicle/B1/telemetry", json.dumps(told).encode())
