@@ -212,3 +212,13 @@ def test_the_kind_that_the_docs_add_passes_the_linter():
         run = [sys.executable, "-m", "ruff", *command, name, "-"]
         result = subprocess.run(run, input=declared, cwd=ROOT, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_every_test_that_reliability_names_exists():
+    page = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
+    for line in page.splitlines():
+        file = Path()
+        for path, test in re.findall(r"`([\w/]+\.py)?::(\w+)`", line):
+            file = ROOT / "tests" / path if path else file
+            assert re.search(rf"^(async )?def {test}\(", file.read_text(encoding="utf-8"), re.MULTILINE), (file, test)
+    assert page.count("::") > 50
