@@ -21,7 +21,7 @@ from devices.readings import Decoded, Key
 from devices.registry import Registry
 from devices.transition import Transition
 from hub.clock import Clock
-from hub.errors import BadFile, DatabaseUnavailable, LogReplaced
+from hub.errors import BadFile, DatabaseUnavailable, LogMoved, LogReplaced
 from ingest import checkpoint
 from ingest.again import messages_again
 from ingest.codecs.codec import Codec
@@ -125,6 +125,13 @@ class Worker:
     """When to look again whether somebody wants a release from the quarantine."""
     is_watching: bool = False
     """Have the rules reached the head of the log? Silence is counted from then."""
+    backlog: LogReader = field(init=False)
+    """The store's own place in the log: one reader for both would look for its place at every step."""
+
+    def __post_init__(self) -> None:
+        self.backlog = LogReader(self.log.folder)
+        if self.backlog.log_id != self.log.log_id:
+            raise LogMoved(f"the log in {self.log.folder} was replaced while it was opened")
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop; whatever line fails stops the worker, as if it were killed."""
@@ -310,7 +317,7 @@ class Worker:
         """What the store has to decode itself, None when it is where the rules are."""
         if self.store_offset >= self.rules_offset:
             return None
-        messages = self.log.read(self.store_offset, BEHIND_MESSAGES)
+        messages = self.backlog.read(self.store_offset, BEHIND_MESSAGES)
         return self.decode(messages) if messages else None
 
     async def release(self, writer: Writer) -> bool:

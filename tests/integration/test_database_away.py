@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,7 +61,8 @@ class City:
     def hang_database(self, how: signal.Signals) -> None:
         """Stop or continue the server and all its sessions: connections stay and nobody answers."""
         for pid in (self.postgres.pid, *children(self.postgres.pid)):
-            os.kill(pid, how)
+            with suppress(ProcessLookupError):  # a session may end by itself
+                os.kill(pid, how)
 
     async def refuse_writes(self, how: str) -> None:
         """Let the database be read-only, as a standby is, or no longer; in every session."""
