@@ -56,6 +56,7 @@ REGISTRY_S = 2.0
 TRIM_S = 60.0
 RELEASE_S = 1.0
 RETRY_S = 1.0
+CANCEL_S = 3.0
 IDLE_IN_WRITE_S = 15
 """A store that says nothing for so long amid a write was stopped; another may take its place."""
 
@@ -150,9 +151,7 @@ class Worker:
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
         self.save()
 
     # Rules
@@ -371,6 +370,16 @@ class Worker:
         """Forget what every reader has read."""
         trim(self.log.folder, min(offsets.get(STORE, 0), self.checkpointed_offset))
         trim(self.transitions.folder, offsets.get(TELEALERT, 0))
+
+
+async def end(tasks: Sequence[asyncio.Task[object]]) -> None:
+    """Cancel tasks until they have ended: asyncio.wait_for of Python 3.11, in our libraries, may forget that it was."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def load_city(database_url: str) -> City:
