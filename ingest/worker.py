@@ -23,7 +23,7 @@ from devices.readings import Decoded, Key
 from devices.registry import Registry
 from devices.transition import Transition
 from hub.clock import Clock
-from hub.errors import BadFile, DatabaseUnavailable, LogGap, LogReplaced
+from hub.errors import BadFile, DatabaseUnavailable, LogGap, LogMoved, LogReplaced
 from ingest import checkpoint, known_devices
 from ingest.again import messages_again
 from ingest.codecs.codec import Codec
@@ -63,6 +63,7 @@ RELEASE_S = 1.0
 DEAF_S = 5.0
 """Real time without the broker after which a device that is not heard may well have spoken."""
 RETRY_S = 1.0
+CANCEL_S = 3.0
 DEVICES = "devices.npz"
 UNSAVED = "the rules' checkpoint cannot be written; the log is kept meanwhile", "the rules' checkpoint is written again"
 CROWDED = "the store waits; readings wait in the log", "the store goes on"
@@ -164,6 +165,13 @@ class Worker:
     """What of the registry is kept on disk."""
     is_watching: bool = False
     """Are the rules at the head of the log and is the broker there? Silence is counted from then."""
+    backlog: LogReader = field(init=False)
+    """The store's own place in the log: one reader for both would look for its place at every step."""
+
+    def __post_init__(self) -> None:
+        self.backlog = LogReader(self.log.folder)
+        if self.backlog.log_id != self.log.log_id:
+            raise LogMoved(f"the log in {self.log.folder} was replaced while it was opened")
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop; whatever line fails stops the worker, as if it were killed."""
@@ -182,9 +190,7 @@ class Worker:
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
         self.save()
 
     # Rules
@@ -382,7 +388,7 @@ class Worker:
         """What the store has to decode itself, None when it is where the rules are."""
         if self.store_offset >= self.rules_offset:
             return None
-        messages = self.log.read(self.store_offset, BEHIND_MESSAGES)
+        messages = self.backlog.read(self.store_offset, BEHIND_MESSAGES)
         return self.decode(messages) if messages else None
 
     async def forget(self, writer: Writer) -> bool:
@@ -458,6 +464,16 @@ class Worker:
             if log_id == log.log_id and offset <= log.next_offset:
                 with suppress(OSError):  # later, then
                     trim(log.folder, min(offset, limit))
+
+
+async def end(tasks: Sequence[asyncio.Task[object]]) -> None:
+    """Cancel tasks until they have ended: asyncio.wait_for of Python 3.11, in our libraries, may forget that it was."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def load_city(database_url: str, home: Path) -> City:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from devices.registry import Registry
+from ingest.log import LogReader, LogWriter
 from ingest.worker import DEAF_S, City, Worker
 
 DAY_US = 86_400_000_000
@@ -27,10 +28,12 @@ class Air:
         return BEGAN_US + int(self.day * DAY_US)
 
 
-def test_nobody_is_taken_for_silent_while_the_broker_is_away():
+def test_nobody_is_taken_for_silent_while_the_broker_is_away(tmp_path: Path):
     air, nothing = Air(), Any
     voice = SimpleNamespace(live=air)
-    worker = Worker(Path(), nothing, voice, {}, "", air, City.of(Registry.of_rows(1, [LAMP])), nothing)  # type: ignore[arg-type]
+    LogWriter(tmp_path).close()
+    log = LogReader(tmp_path)
+    worker = Worker(tmp_path, log, voice, {}, "", air, City.of(Registry.of_rows(1, [LAMP])), nothing)  # type: ignore[arg-type]
 
     def told(day: float, lost_s: float) -> list[tuple[str, str]]:
         air.day, air.lost_s = day, lost_s
