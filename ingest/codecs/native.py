@@ -28,6 +28,8 @@ SECONDS_END, MILLISECONDS_END, MICROSECONDS_END = 10**11, 10**14, 10**17
 Ts = int | float | datetime | None
 FlagValue = bool | Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)] | None
 """Bounded, because an integer of 400 digits is valid JSON and no float."""
+MOST_PARTS = 20_000
+"""Readings of one array; reading more of them at once would hold up what others say."""
 TOO_DEEP = f"lists and objects are nested more than {DEEPEST} levels deep"
 _MESSAGE = re.compile(
     r"Expected `([^`]+)`(?: [<>]= -?\d+)?(?:, got `([^`]+)`)?(?: - at `\$(?:\[\d*\.*\])?\.?([^`]*)`)?"
@@ -164,7 +166,7 @@ class Native:
             return _slowly(address, format_, payload)
         if type(found) is not list:
             return [_heard(address, format_, WHOLE, found, None)]
-        return [_heard(address, format_, number, part, None) for number, part in enumerate(found)]
+        return _too_many(found) or [_heard(address, format_, number, part, None) for number, part in enumerate(found)]
 
     def parts(self, payload: bytes) -> list[bytes]:
         payload = payload.removeprefix(BYTE_ORDER_MARK)
@@ -219,8 +221,15 @@ def _slowly(address: Address, format_: Format, payload: bytes) -> list[Heard | R
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return [Reject(WHOLE, "invalid_json", not_json(payload, error))]
     if isinstance(found, list):
-        return [_one(address, format_, number, part) for number, part in enumerate(found)]
+        return _too_many(found) or [_one(address, format_, number, part) for number, part in enumerate(found)]
     return [_one(address, format_, WHOLE, found)]
+
+
+def _too_many(parts: list[Any]) -> list[Heard | Reject]:
+    """An array that is refused whole; nothing for one that is not."""
+    if len(parts) <= MOST_PARTS:
+        return []
+    return [Reject(WHOLE, "too_large", f"an array of {len(parts)} readings; a message holds at most {MOST_PARTS}")]
 
 
 def _one(address: Address, format_: Format, number: int, found: object) -> Heard | Reject:

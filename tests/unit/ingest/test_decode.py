@@ -52,6 +52,13 @@ def test_a_stranger_is_named():
     assert readings.strangers == {0: ("dijon", "street_lighting", "L1")}
 
 
+@pytest.mark.parametrize("part", [{"dim_pct": 1}, {"dim_pct": "?"}])
+def test_an_array_that_is_too_long_is_refused_whole(part):
+    (rejected,) = decoded(lamp([part] * (native.MOST_PARTS + 1))).rejected
+    assert (rejected.part, rejected.reason) == (-1, "too_large") and "20001 readings" in rejected.detail
+    assert decoded(lamp([part] * native.MOST_PARTS)).counts["readings"] == native.MOST_PARTS
+
+
 def test_a_batch_speaks_of_many_devices():
     (readings,) = decoded(
         lamp([{"id": "L1", "ts": TS, "dim_pct": 1}, {"id": "L2", "ts": TS, "dim_pct": 2}], "A1", "batch")
