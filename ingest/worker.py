@@ -10,22 +10,22 @@ again without telling anything twice.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
-import numpy as np
 import structlog
 
-from devices.readings import Decoded, Key
+from devices.readings import Decoded
 from devices.registry import Registry
 from devices.transition import Transition
 from hub.clock import Clock
 from hub.errors import BadFile, DatabaseUnavailable, LogGap, LogMoved, LogReplaced
 from ingest import checkpoint, known_devices
 from ingest.again import messages_again
+from ingest.city import DEVICES, City, Shared
 from ingest.codecs.codec import Codec
 from ingest.decode import decode
 from ingest.history import History
@@ -33,7 +33,7 @@ from ingest.log import Flag, LogReader, Message, trim
 from ingest.refusal import Refusal
 from ingest.samples import Samples
 from ingest.voice import Voice
-from rules.board import NEVER, Board, blank_boards
+from rules.board import NEVER
 from rules.evaluate import apply, mark, tick
 from store import indicators
 from store import registry as store_registry
@@ -52,8 +52,6 @@ BEHIND_MESSAGES = 10_000
 """What the store decodes at once when it is behind: the rules and the live map wait for no more than that."""
 HISTORY_REST = 9.0
 """While the store is behind by more, history works a tenth of the time: what it makes would soon be made again."""
-SHARED_STRETCHES, SHARED_READINGS = 16, 20_000
-"""So much that is decoded waits for the store at most; behind that it decodes it itself."""
 IDLE_S = 0.1
 TICK_S = 1.0
 CHECKPOINT_S = 30.0
@@ -64,76 +62,10 @@ DEAF_S = 5.0
 """Real time without the broker after which a device that is not heard may well have spoken."""
 RETRY_S = 1.0
 CANCEL_S = 3.0
-DEVICES = "devices.npz"
 UNSAVED = "the rules' checkpoint cannot be written; the log is kept meanwhile", "the rules' checkpoint is written again"
 CROWDED = "the store waits; readings wait in the log", "the store goes on"
 IDLE_IN_WRITE_S = 15
 """A store that says nothing for so long amid a write was stopped; another may take its place."""
-
-
-@dataclass(slots=True)
-class City:
-    """What the worker knows of the devices: numbers by name, and the boards. Replaced when the registry changes."""
-
-    registry: Registry
-    numbers: dict[Key, int]
-    boards: dict[str, Board]
-    forgotten: set[int] = field(default_factory=set)
-    """Numbers of devices that were forgotten; none is given twice."""
-    is_remembered: bool = False
-    """Is this what the last worker knew, because the database was away?"""
-
-    @classmethod
-    def of(cls, registry: Registry, *, is_remembered: bool = False) -> "City":
-        return cls(registry, registry.numbers(), blank_boards(registry), is_remembered=is_remembered)
-
-    def renew(self, changes: Registry) -> None:
-        """Take changes of the registry over, keeping the state of the devices."""
-        changes = changes.without(self.forgotten) if self.forgotten else changes
-        self.registry = self.registry.updated(changes)
-        self.numbers.update(changes.numbers())
-        self._rebuild(set(changes.kind.tolist()))
-
-    def replace(self, registry: Registry) -> None:
-        """Know what the database says, in place of what was remembered."""
-        self.forget(set(self.registry.device_no.tolist()) - set(registry.device_no.tolist()))
-        self.renew(registry)
-        self.is_remembered = False
-
-    def forget(self, device_no: Collection[int]) -> None:
-        """Know some devices no more, also when somebody still reads a registry that has them."""
-        self.forgotten.update(device_no)
-        kinds_of = set(self.registry.kind[np.isin(self.registry.device_no, list(device_no))].tolist())
-        self.registry = self.registry.without(device_no)
-        self.numbers = {key: number for key, number in self.numbers.items() if number not in self.forgotten}
-        self._rebuild(kinds_of)
-
-    def _rebuild(self, names: Collection[str]) -> None:
-        """New boards of these kinds, with the state that the old ones have."""
-        boards = blank_boards(self.registry, names)
-        for name, board in boards.items():
-            if (old := self.boards.get(name)) is not None:
-                board.take_over(old.device_no, dict(old.arrays()))
-        self.boards.update(boards)
-
-
-@dataclass(slots=True)
-class Shared:
-    """Decoded stretches that the rules have seen and the store has not."""
-
-    by_offset: dict[int, Decoded] = field(default_factory=dict)
-    readings: int = 0
-
-    def put(self, decoded: Decoded) -> None:
-        if len(self.by_offset) < SHARED_STRETCHES and self.readings < SHARED_READINGS:
-            self.by_offset[decoded.first_offset] = decoded
-            self.readings += decoded.counts["readings"]
-
-    def take(self, offset: int) -> Decoded | None:
-        """The stretch that begins at `offset`, if it waits here; what lies before is forgotten."""
-        taken = [self.by_offset.pop(first) for first in list(self.by_offset) if first <= offset]
-        self.readings -= sum(decoded.counts["readings"] for decoded in taken)
-        return taken[-1] if taken and taken[-1].first_offset == offset else None
 
 
 @dataclass(slots=True)
@@ -474,30 +406,6 @@ async def end(tasks: Sequence[asyncio.Task[object]]) -> None:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=CANCEL_S)
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def load_city(database_url: str, home: Path) -> City:
-    """The registry as the worker starts with it: the database's, else what the last worker knew; else it waits."""
-    is_told = False
-    while True:
-        try:
-            async with connect(database_url, autocommit=True) as connection:
-                return City.of(await store_registry.load(connection))
-        except DatabaseUnavailable as error:
-            if (known := known_devices.load(home / DEVICES)) is not None:
-                logger.warning(
-                    "the database is away: the rules begin with the devices that were known last; readings wait in the"
-                    " log",
-                    devices=len(known),
-                    why=str(error),
-                )
-                return City.of(known, is_remembered=True)
-            if not is_told:
-                logger.warning(
-                    "waiting for the database to read the registry; readings wait in the log", why=str(error)
-                )
-            is_told = True
-            await asyncio.sleep(RETRY_S)
 
 
 async def open_log(folder: Path) -> LogReader:

@@ -8,11 +8,12 @@ from hub.alive import Heartbeat
 from hub.commands.stopping import run_until_signal
 from hub.secrets import Secrets, database_url, mqtt_url
 from hub.settings import BrokerAddress, Settings
+from ingest.city import load_city
 from ingest.history import History
 from ingest.live import Live
 from ingest.sources import all_sources, readers
 from ingest.voice import Voice, open_transitions
-from ingest.worker import Worker, load_city, open_log
+from ingest.worker import Worker, open_log
 
 
 def run(settings: Settings) -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from devices.readings import Key
 from devices.registry import Device, Registry
+from ingest.city import City
 from ingest.codecs.codec import codecs
 from ingest.decode import decode
 from ingest.log import Flag, Message
-from ingest.worker import City
 from store import registry
 from store.database import connect
 from store.forget import Whom, count, forget_batch

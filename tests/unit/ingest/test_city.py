@@ -1,7 +1,7 @@
 """The worker's picture of the registry: strangers come and are forgotten, the others keep their state."""
 
 from devices.registry import Registry
-from ingest.worker import City
+from ingest.city import City
 
 
 def registry(version, *devices):

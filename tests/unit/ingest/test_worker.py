@@ -6,8 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from devices.registry import Registry
+from ingest.city import City
 from ingest.log import LogReader, LogWriter
-from ingest.worker import DEAF_S, City, Worker
+from ingest.worker import DEAF_S, Worker
 
 DAY_US = 86_400_000_000
 BEGAN_US = 20_000 * DAY_US
