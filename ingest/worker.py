@@ -333,6 +333,7 @@ class Worker:
             self.forget_at = loop.time() + RELEASE_S
             return False
         self.city.forget(forgotten)
+        writer.recount()
         self.shared = Shared()  # it may hold readings with their numbers; the store decodes them again
         return True
 

@@ -112,6 +112,10 @@ class Writer:
         self.remember(added)
         return added.met
 
+    def recount(self) -> None:
+        """Count the strangers anew before the next one is taken in: some were forgotten or commissioned."""
+        self.counted_s = -math.inf
+
     async def add(self, decoded: Decoded, numbers: dict[Key, int], now: datetime) -> Added:
         """Store what was decoded, in the caller's transaction; what is refused is handed back."""
         met, refused = await self._register(decoded, numbers, now)

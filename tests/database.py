@@ -43,18 +43,21 @@ async def accounts_balance(url: str, home: Path | None = None) -> None:
     """
     if home is not None:
         assert (await audited(url, home)).missing == []
-    row = await one(url, "SELECT * FROM reader WHERE name = 'store'")
+    async with connect(url) as connection:
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")  # more may come meanwhile
+        row = await _one(connection, "SELECT * FROM reader WHERE name = 'store'")
+        quarantine = await _one(
+            connection,
+            "SELECT count(*) FILTER (WHERE part = -1) AS whole, count(*) FILTER (WHERE part >= 0) AS parts"
+            " FROM quarantine WHERE log_id = %s AND released_at IS NULL",
+            row["log_id"],
+        )
+        stored = sum([await _count(connection, kind) for kind in kinds()])
     assert row["messages"] - row["began_messages"] == row["next_offset"] - row["began_offset"]
     for what, parts in BECAME.items():
         assert row[what] == sum(row[part] for part in parts)
-    quarantine = await one(
-        url,
-        "SELECT count(*) FILTER (WHERE part = -1) AS whole, count(*) FILTER (WHERE part >= 0) AS parts"
-        " FROM quarantine WHERE log_id = %s AND released_at IS NULL",
-        row["log_id"],
-    )
     assert (quarantine["whole"], quarantine["parts"]) == (row["messages_quarantined"], row["readings_quarantined"])
-    assert row["readings_stored"] == sum([await count(url, kind) for kind in kinds()])
+    assert row["readings_stored"] == stored
 
 
 async def audited(url: str, home: Path) -> Audit:
@@ -66,10 +69,19 @@ async def audited(url: str, home: Path) -> Audit:
 async def count(url: str, table: str) -> int:
     """How many rows a table has."""
     async with connect(url, autocommit=True) as connection:
-        statement = sql.SQL("SELECT count(*) AS n FROM {}").format(sql.Identifier(table))
-        row = await (await connection.execute(statement)).fetchone()
-        assert row is not None
-        return int(row["n"])
+        return await _count(connection, table)
+
+
+async def _count(connection: Connection, table: str) -> int:
+    statement = sql.SQL("SELECT count(*) AS n FROM {}").format(sql.Identifier(table))
+    row = await (await connection.execute(statement)).fetchone()
+    assert row is not None
+    return int(row["n"])
+
+
+async def _one(connection: Connection, statement: str, *parameters: object) -> dict[str, Any]:
+    (row,) = await (await connection.execute(statement.encode(), parameters or None)).fetchall()
+    return row
 
 
 async def rolled_up(connection: Connection) -> None:

@@ -263,7 +263,7 @@ async def test_what_was_trimmed_is_told_and_not_skipped(tmp_path: Path, database
         log.append([Message(0, to_us(BEGAN), "city", topic, payload)])
     with Processes(tmp_path, database_url, broker.mqtt_url) as processes:
         processes.start("worker")
-        said = await eventually(lambda: asyncio.to_thread(processes.said), lambda said: "stands still" in said)
+        said = await eventually(lambda: asyncio.to_thread(processes.said), lambda said: "nothing is stored" in said)
         assert "store has read up to 0" in said and "the 7 messages between" in said
         assert not await everything_is_read(database_url, log.log_id, 8), "never silently at another offset"
         health = await Pulse(tmp_path, Clock()).take(lambda: connect(database_url), has_broker=True)

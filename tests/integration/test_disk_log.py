@@ -85,7 +85,9 @@ def test_a_full_disk_takes_whole_batches_or_nothing_and_goes_on_when_there_is_ro
 
 
 def test_no_room_for_a_new_segment_refuses_until_there_is(tmp_path: Path):
-    with tmpfs(tmp_path / "home", MIB, nr_inodes=7) as disk:  # its root, the folder, lock, id, head, a segment: 1 more
+    with tmpfs(
+        tmp_path / "home", MIB, nr_inodes=8
+    ) as disk:  # its root, the folder, mark, lock, id, head, a segment: 1 more
         folder = disk.folder / "log"
         with LogWriter(folder, segment_bytes=1) as log:
             took, refusal = fill(log, 0)

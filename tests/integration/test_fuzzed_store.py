@@ -55,7 +55,7 @@ class Store:
         self.numbers |= await self.writer.write(decode(messages, SOURCES.get, self.numbers), self.numbers, NOW)
         self.offset += len(messages)
 
-    def read_again(self, held: Sequence[Held]) -> Decoded:
+    async def read_again(self, held: Sequence[Held]) -> Decoded:
         return decode(messages_again(held), SOURCES.get, self.numbers)
 
     async def release_everything(self) -> None:

@@ -150,7 +150,7 @@ async def test_strangers_too_many_are_released_once_there_is_room(hub: Hub):
         await accounts_balance(hub.url)
         return len(await hub.names())
 
-    def read_again(held):
+    async def read_again(held):
         messages = [Message(n, one.received_us, "city", one.topic, one.payload, 4) for n, one in enumerate(held)]
         return decode(messages, SOURCES.get, numbers)
 

@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 import structlog
 
+from devices.quota import Rate
 from hub.clock import Clock
 from hub.runtime.servers import Embedded
 from hub.settings import Source
 from ingest import intake
 from ingest.log import LogReader, LogWriter
+from ingest.quota import Quota
 from tests.database import accounts_balance
 from tests.load import Load, Meters
 from tests.processes import Processes, eventually
@@ -103,8 +105,9 @@ async def listening(
     async with proxy_to(broker.mqtt_url) as network:
         with structlog.testing.capture_logs() as said, LogWriter(tmp_path / "log") as log:
             sources = [(source, network.instead_of(broker.mqtt_url))]
+            quotas = {source.name: Quota(Rate.of(0, 0), lambda _topic: False)}
             receiving = threading.Thread(
-                target=intake.run, args=(log, sources, Clock(), stopping), kwargs={"keepalive_s": 1}
+                target=intake.run, args=(log, sources, Clock(), stopping, quotas), kwargs={"keepalive_s": 1}
             )
             receiving.start()
             reader = LogReader(tmp_path / "log")
