@@ -269,6 +269,7 @@ def slow_hook() -> Iterator[tuple[str, type[SlowHook]]]:
     thread.join()
 
 
+@pytest.mark.soak
 async def test_a_kill_between_channel_and_journal_makes_the_call_a_second_time_and_no_third(
     hub: Hub, slow_hook: tuple[str, type[SlowHook]]
 ) -> None:

@@ -88,9 +88,8 @@ async def hub(tmp_path: Path, database_url: str, broker: OwnBroker) -> AsyncIter
         yield processes
 
 
-@pytest.mark.parametrize(
-    ("connections", "retained"), [(1_000, 3_400), pytest.param(10_000, 34_000, marks=pytest.mark.soak)]
-)
+@pytest.mark.soak
+@pytest.mark.parametrize(("connections", "retained"), [(1_000, 3_400), (10_000, 34_000)])
 async def test_a_crowd_that_comes_back_at_once_is_absorbed(
     hub: Processes, broker: OwnBroker, measured: Callable[[str], None], connections: int, retained: int
 ):

@@ -87,7 +87,7 @@ async def test_without_its_servers_the_hub_waits_says_so_and_goes_on(
                 if name == "broker":
                     await hub.hears()
                     await load.run(1)
-                    await eventually(lambda: asyncio.sleep(0, late.logged()), lambda n: n == len(load.acknowledged))
+                    await eventually(lambda: asyncio.sleep(0, late.logged()), lambda n: n >= len(load.acknowledged))
             await eventually(late.health, lambda health: all(health.values()))
             await meters.exactly_once(database_url, load.acknowledged)
             await accounts_balance(database_url)

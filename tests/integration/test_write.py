@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from devices.registry import Device
-from hub.errors import LogError, LogReplaced
+from hub.errors import LogError, LogGap
 from store import registry
 from store.database import connect
 from store.readers import Place, advance, claim
@@ -122,13 +122,13 @@ async def test_a_registry_device_is_known_by_its_number(database_url):
 
 async def test_after_a_lost_connection_a_reader_is_where_it_left_off_or_where_it_was_going(writer):
     connection, place = writer.connection, Place("store", writer.log_id)
-    assert await place.claim(connection, lambda: 100) == 0
+    assert await place.claim(connection, lambda: range(101)) == 0
     for reached, committed in ((10, True), (20, False)):
         with pytest.raises(ConnectionError), place.moving(reached):
             if committed:
                 await advance(connection, "store", writer.log_id, place.offset, reached, {}, NOW)
             raise ConnectionError
-        assert await place.claim(connection, lambda: 100) == 10
+        assert await place.claim(connection, lambda: range(101)) == 10
     with place.moving(20):
         await advance(connection, "store", writer.log_id, 10, 20, {}, NOW)
     assert place.offset == 20
@@ -136,15 +136,17 @@ async def test_after_a_lost_connection_a_reader_is_where_it_left_off_or_where_it
 
 async def test_a_reader_that_another_process_has_moved_meanwhile_stops(writer):
     connection, place = writer.connection, Place("store", writer.log_id)
-    await place.claim(connection, lambda: 100)
+    await place.claim(connection, lambda: range(101))
     await advance(connection, "store", writer.log_id, 0, 30, {}, NOW)  # who took its place
     with pytest.raises(LogError, match="no longer at 0: another process reads in its name; this one stops"):
-        await place.claim(connection, lambda: 100)
-    assert await Place("store", writer.log_id).claim(connection, lambda: 100) == 30  # a new process goes on there
+        await place.claim(connection, lambda: range(101))
+    assert (
+        await Place("store", writer.log_id).claim(connection, lambda: range(101)) == 30
+    )  # a new process goes on there
 
 
 async def test_a_reader_ahead_of_its_log_refuses_it(writer):
     connection = writer.connection
     await advance(connection, "store", writer.log_id, 0, 30, {}, NOW)
-    with pytest.raises(LogReplaced, match=r"has read the log up to 30, but it ends at 29: .*beffroi log adopt store"):
-        await Place("store", writer.log_id).claim(connection, lambda: 29)
+    with pytest.raises(LogGap, match=r"has read up to 30, but the log ends at 29: .*beffroi log adopt store"):
+        await Place("store", writer.log_id).claim(connection, lambda: range(29))
