@@ -12,8 +12,7 @@ BeffroiError                 exit code 1: its text is shown to the person, never
 └── LogError
     ├── LogReplaced          the log is not the one that its readers know
     ├── LogGap               it is, but does not hold the place where a reader is to go on
-    ├── LogMoved             a log's folder was removed or replaced while a process had it open
-    └── LogCorrupt           a part of the log fails its checksum
+    └── LogMoved             a log's folder was removed or replaced while a process had it open
 """
 
 
@@ -74,7 +73,3 @@ class LogGap(LogError):
 
 class LogMoved(LogError):
     """A log's folder was removed or replaced while a process had it open."""
-
-
-class LogCorrupt(LogError):
-    """A part of the log fails its checksum."""
