@@ -14,9 +14,8 @@ from typing import Self
 
 from hub.runtime.process import Process
 from hub.runtime.servers import start_mosquitto
-from hub.secrets import Secrets, mqtt_url, private_folder
+from hub.secrets import Secrets, mqtt_url
 from hub.settings import Settings
-from tests.conftest import hub_settings
 from tests.processes import eventually
 
 
@@ -29,9 +28,9 @@ class OwnBroker:
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, home: Path) -> AsyncIterator[Self]:
+    async def running(cls, settings: Settings) -> AsyncIterator[Self]:
         """A broker for the block; it is stopped at its end."""
-        broker = cls(hub_settings(private_folder(home)))
+        broker = cls(settings)
         await broker.start()
         try:
             yield broker

@@ -15,8 +15,10 @@ import pytest
 import structlog
 
 from hub.runtime.servers import Embedded, embedded
+from hub.secrets import private_folder
 from hub.settings import Settings
 from store.migrate import migrate
+from tests.broker import OwnBroker
 
 
 def free_port() -> int:
@@ -110,6 +112,13 @@ async def _without_strangers(connection: psycopg.AsyncConnection[tuple[object, .
     async with asyncio.timeout(20):
         while await (await connection.execute(strangers, [database])).fetchone():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def own_broker(tmp_path: Path) -> AsyncIterator[OwnBroker]:
+    """A broker for one test: nobody else speaks on it, and it may be killed."""
+    async with OwnBroker.running(hub_settings(private_folder(tmp_path / "broker"))) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

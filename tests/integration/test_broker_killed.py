@@ -14,12 +14,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hub.runtime.servers import Embedded
 from ingest.log import LogReader
 from simulators.packets import Publish
 from simulators.publisher import Outbox, connected
 from tests.broker import OwnBroker
-from tests.conftest import free_port, fresh_database
+from tests.conftest import free_port
 from tests.database import accounts_balance, everything_is_read, one
 from tests.load import Load, Meters
 from tests.processes import Processes, eventually
@@ -31,22 +30,10 @@ Row = tuple[str, int]
 
 
 @pytest.fixture
-async def database_url(servers: Embedded) -> AsyncIterator[str]:
-    async with fresh_database(servers) as url:
-        yield url
-
-
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[OwnBroker]:
-    async with OwnBroker.running(tmp_path / "broker") as running:
-        yield running
-
-
-@pytest.fixture
-async def hub(tmp_path: Path, database_url: str, broker: OwnBroker) -> AsyncIterator[Processes]:
+async def hub(tmp_path: Path, own_database_url: str, own_broker: OwnBroker) -> AsyncIterator[Processes]:
     (tmp_path / "home").mkdir()
     more = {"BEFFROI_HTTP_PORT": str(free_port())}
-    with Processes(tmp_path / "home", database_url, broker.hub_url, more) as processes:
+    with Processes(tmp_path / "home", own_database_url, own_broker.hub_url, more) as processes:
         yield processes
 
 
@@ -149,16 +136,16 @@ def _more(log: LogReader, known: list[Publish]) -> list[Publish]:
 
 
 async def test_a_hub_that_listens_loses_nothing_and_stores_nothing_twice(
-    hub: Processes, broker: OwnBroker, measured: Callable[[str], None]
+    hub: Processes, own_broker: OwnBroker, measured: Callable[[str], None]
 ):
-    await _listening(hub, broker, measured, rate=2_000, kills=2)
+    await _listening(hub, own_broker, measured, rate=2_000, kills=2)
 
 
 @pytest.mark.soak
 async def test_ten_kills_of_the_broker_at_4000_messages_a_second(
-    hub: Processes, broker: OwnBroker, measured: Callable[[str], None]
+    hub: Processes, own_broker: OwnBroker, measured: Callable[[str], None]
 ):
-    await _listening(hub, broker, measured, rate=4_000, kills=10)
+    await _listening(hub, own_broker, measured, rate=4_000, kills=10)
 
 
 async def _listening(
@@ -193,9 +180,9 @@ async def _listening(
 
 @pytest.mark.soak
 async def test_the_queue_of_an_absent_hub_loses_its_last_two_seconds_at_most(
-    hub: Processes, broker: OwnBroker, measured: Callable[[str], None]
+    hub: Processes, own_broker: OwnBroker, measured: Callable[[str], None]
 ):
-    await _queued(hub, broker, measured, rate=2_000, kills=8)
+    await _queued(hub, own_broker, measured, rate=2_000, kills=8)
 
 
 async def _queued(
@@ -222,16 +209,16 @@ async def _queued(
 
 @pytest.mark.soak
 async def test_everybody_is_back_within_five_seconds_of_a_broker_that_forgot_everything(
-    hub: Processes, broker: OwnBroker, measured: Callable[[str], None]
+    hub: Processes, own_broker: OwnBroker, measured: Callable[[str], None]
 ):
     hub.start("intake", "worker", "serve")
     await hub.hears()
     await eventually(lambda: _health(hub), lambda health: health.get("broker", False) and health["live"])
-    await broker.kill()
+    await own_broker.kill()
     await eventually(lambda: _health(hub), lambda health: health == {**health, "page": True, "broker": False})
-    broker.memory.unlink(missing_ok=True)
+    own_broker.memory.unlink(missing_ok=True)
     await asyncio.sleep(5)  # by now they wait longest between two attempts
-    await broker.start()
+    await own_broker.start()
     began_s = time.monotonic()
     await eventually(lambda: _said(hub, "intake"), lambda said: said.count(" connected ") == 6, BACK_S)
     intake_s = time.monotonic() - began_s
@@ -245,12 +232,12 @@ async def test_everybody_is_back_within_five_seconds_of_a_broker_that_forgot_eve
     assert said.count("not connected") <= 6, "once for each reason and source, not at each attempt"
 
     meters = Meters()
-    load = Load(broker.simulator_url, meters.message, 100)
+    load = Load(own_broker.simulator_url, meters.message, 100)
     await load.run(0.5)
     await meters.exactly_once(hub.database_url, load.acknowledged)
-    await broker.remembers()
-    await broker.kill()
-    await broker.start()
+    await own_broker.remembers()
+    await own_broker.kill()
+    await own_broker.start()
     kept = "session_kept=True source=city"
     await eventually(lambda: _said(hub, "intake"), lambda said: kept in said, BACK_S)
 

@@ -11,12 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hub.runtime.servers import Embedded
 from ingest.log import LogReader
 from simulators.packets import Publish
 from simulators.publisher import Outbox, connected
 from tests.broker import OwnBroker
-from tests.conftest import fresh_database
 from tests.crowd import Crowd, room_for
 from tests.database import accounts_balance, everything_is_read, fetch
 from tests.load import START_MS, Load
@@ -70,40 +68,28 @@ class Probe:
 
 
 @pytest.fixture
-async def database_url(servers: Embedded) -> AsyncIterator[str]:
-    async with fresh_database(servers) as url:
-        yield url
-
-
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[OwnBroker]:
-    async with OwnBroker.running(tmp_path / "broker") as running:
-        yield running
-
-
-@pytest.fixture
-async def hub(tmp_path: Path, database_url: str, broker: OwnBroker) -> AsyncIterator[Processes]:
+async def hub(tmp_path: Path, own_database_url: str, own_broker: OwnBroker) -> AsyncIterator[Processes]:
     (tmp_path / "home").mkdir()
-    with Processes(tmp_path / "home", database_url, broker.hub_url, sources(HERE)) as processes:
+    with Processes(tmp_path / "home", own_database_url, own_broker.hub_url, sources(HERE)) as processes:
         yield processes
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize(("connections", "retained"), [(1_000, 3_400), (10_000, 34_000)])
 async def test_a_crowd_that_comes_back_at_once_is_absorbed(
-    hub: Processes, broker: OwnBroker, measured: Callable[[str], None], connections: int, retained: int
+    hub: Processes, own_broker: OwnBroker, measured: Callable[[str], None], connections: int, retained: int
 ):
     room_for(connections)
     await _declare(hub, connections, retained)
     hub.start("intake", "worker")
     await hub.hears()
-    await _retain(broker, retained)
-    crowd = Crowd(broker.simulator_url, connections, lambda device, life: meter(HERE, f"c{device}", life))
+    await _retain(own_broker, retained)
+    crowd = Crowd(own_broker.simulator_url, connections, lambda device, life: meter(HERE, f"c{device}", life))
     crowd.start()
     await asyncio.wait_for(crowd.all_here.wait(), BACK_S)
-    probe = Probe(broker.simulator_url, LogReader(hub.home / "log"))
+    probe = Probe(own_broker.simulator_url, LogReader(hub.home / "log"))
     looking = asyncio.create_task(probe.look())
-    load = Load(broker.simulator_url, probe.message, PROBES_PER_S)
+    load = Load(own_broker.simulator_url, probe.message, PROBES_PER_S)
     try:
         await eventually(lambda: everything_is_read(hub.database_url, probe.log.log_id, probe.log.next_offset), bool)
         began_s = time.monotonic()
@@ -111,8 +97,8 @@ async def test_a_crowd_that_comes_back_at_once_is_absorbed(
         quiet_ms = probe.took_ms(began_s, time.monotonic() - 0.5)
         before_mib = {name: resident_mib(process.pid) for name, process in hub.running.items()}
 
-        await broker.remembers()
-        began_s = await _come_back(hub, broker, crowd)
+        await own_broker.remembers()
+        began_s = await _come_back(hub, own_broker, crowd)
         storm = asyncio.create_task(load.run(BACK_S))
         await asyncio.wait_for(crowd.all_here.wait(), BACK_S)
         back_s = crowd.here_at_s - began_s
@@ -132,7 +118,7 @@ async def test_a_crowd_that_comes_back_at_once_is_absorbed(
         f"{connections} connections back and acknowledged {back_s:.1f} s after the broker,"
         f" {retained} retained messages stored after {stored_s:.1f} s; an honest device, median and p99 into the log:"
         f" {quiet_ms[0]:.0f} and {quiet_ms[1]:.0f} ms before, {storm_ms[0]:.0f} and {storm_ms[1]:.0f} ms meanwhile;"
-        f" MiB before and after: {_told(before_mib)}, {_told(after_mib)}; broker {resident_mib(broker.pid):.0f}"
+        f" MiB before and after: {_told(before_mib)}, {_told(after_mib)}; broker {resident_mib(own_broker.pid):.0f}"
     )
     crowd_wanted = Counter((p.topic.split("/")[3], json.loads(p.payload)["total_m3"]) for p in crowd.acknowledged)
     await eventually(lambda: _stored(hub, HERE, "c%"), lambda stored: not crowd_wanted - stored)

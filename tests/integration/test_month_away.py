@@ -12,13 +12,11 @@ import pytest
 
 from devices.frame import Frame
 from devices.kind import State
-from hub.runtime.servers import Embedded
 from hub.settings import BrokerAddress
 from ingest.log import LogReader
 from simulators.packets import Publish
 from simulators.publisher import Outbox, connected
 from tests.broker import OwnBroker
-from tests.conftest import fresh_database
 from tests.database import accounts_balance, count, everything_is_read, fetch
 from tests.processes import Processes, eventually
 from tests.vitals import resident_mib
@@ -52,43 +50,31 @@ def queued(messages: int) -> Iterator[Publish]:
 
 
 @pytest.fixture
-async def database_url(servers: Embedded) -> AsyncIterator[str]:
-    async with fresh_database(servers) as url:
-        yield url
-
-
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[OwnBroker]:
-    async with OwnBroker.running(tmp_path / "broker") as running:
-        yield running
-
-
-@pytest.fixture
-async def hub(tmp_path: Path, database_url: str, broker: OwnBroker) -> AsyncIterator[Processes]:
+async def hub(tmp_path: Path, own_database_url: str, own_broker: OwnBroker) -> AsyncIterator[Processes]:
     (tmp_path / "home").mkdir()
     more = {"BEFFROI_NOTIFY_PRIORITY": "3"}
-    with Processes(tmp_path / "home", database_url, broker.hub_url, more) as processes:
+    with Processes(tmp_path / "home", own_database_url, own_broker.hub_url, more) as processes:
         yield processes
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("messages", [50_000, 500_000])
 async def test_a_month_of_messages_is_stored_and_calls_for_what_is_wrong_now_only(
-    hub: Processes, broker: OwnBroker, measured: Callable[[str], None], messages: int
+    hub: Processes, own_broker: OwnBroker, measured: Callable[[str], None], messages: int
 ):
     await _declare(hub)
     hub.start("intake", "worker", "telealert")
     await hub.hears()
-    await _publish(broker, (lamp(name, AWAY_S + 60, LIT) for name in (MENDED, BROKEN, MUTE)))
+    await _publish(own_broker, (lamp(name, AWAY_S + 60, LIT) for name in (MENDED, BROKEN, MUTE)))
     log = LogReader(hub.home / "log")
     await eventually(lambda: everything_is_read(hub.database_url, log.log_id, 3), bool)
     hub.stop()
 
     began_s = time.monotonic()
-    sent = await _publish(broker, queued(messages))
+    sent = await _publish(own_broker, queued(messages))
     publishing_s = time.monotonic() - began_s
     began_s, states = time.monotonic(), dict[int, int]()
-    following = asyncio.create_task(_follow(broker, states))
+    following = asyncio.create_task(_follow(own_broker, states))
     hub.start("intake", "worker", "telealert")
     grown = asyncio.create_task(_grown_mib(hub))
     await eventually(lambda: asyncio.sleep(0, log.next_offset), lambda n: n == 3 + sent, 300)

@@ -3,17 +3,16 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 
-from hub.runtime.servers import Embedded
 from ingest.log import LogReader
 from simulators.packets import Publish
-from tests.conftest import free_port, fresh_database
+from tests.broker import OwnBroker
+from tests.conftest import free_port
 from tests.database import accounts_balance, fetch
 from tests.forward import behind, open_port
 from tests.load import Load, Meters
@@ -25,17 +24,11 @@ LINES = {"intake": 3, "worker": 6, "telealert": 3, "serve": 3}
 """What each may say at most, with both servers absent for a while and then there: not a line a second."""
 
 
-@pytest.fixture
-async def database_url(servers: Embedded) -> AsyncIterator[str]:
-    async with fresh_database(servers) as url:
-        yield url
-
-
 class Late:
     """A hub whose servers are behind ports that open later."""
 
-    def __init__(self, home: Path, database_url: str, broker: Embedded) -> None:
-        self.urls = {"database": database_url, "broker": broker.mqtt_url}
+    def __init__(self, home: Path, database_url: str, broker: OwnBroker) -> None:
+        self.urls = {"database": database_url, "broker": broker.hub_url}
         self.ports = {name: free_port() for name in self.urls}
         self.page = f"http://127.0.0.1:{(http_port := free_port())}"
         behind_url = {name: behind(url, self.ports[name]) for name, url in self.urls.items()}
@@ -68,10 +61,10 @@ class Late:
 
 @pytest.mark.parametrize("first", ["broker", pytest.param("database", marks=pytest.mark.soak)])
 async def test_without_its_servers_the_hub_waits_says_so_and_goes_on(
-    tmp_path: Path, database_url: str, broker: Embedded, first: str
+    tmp_path: Path, own_database_url: str, own_broker: OwnBroker, first: str
 ):
-    late, meters = Late(tmp_path, database_url, broker), Meters()
-    load = Load(broker.simulator_url, meters.message, 200)
+    late, meters = Late(tmp_path, own_database_url, own_broker), Meters()
+    load = Load(own_broker.simulator_url, meters.message, 200)
     with late.hub as hub:
         async with AsyncExitStack() as ports:
             hub.start(*PARTS)
@@ -89,8 +82,8 @@ async def test_without_its_servers_the_hub_waits_says_so_and_goes_on(
                     await load.run(1)
                     await eventually(lambda: asyncio.sleep(0, late.logged()), lambda n: n >= len(load.acknowledged))
             await eventually(late.health, lambda health: all(health.values()))
-            await meters.exactly_once(database_url, load.acknowledged)
-            await accounts_balance(database_url)
+            await meters.exactly_once(own_database_url, load.acknowledged)
+            await accounts_balance(own_database_url)
             for name, most in LINES.items():
                 told = [line for line in late.said(name) if "[info" not in line or "waiting" in line]
                 assert 1 <= len(told) <= most, told
@@ -99,9 +92,9 @@ async def test_without_its_servers_the_hub_waits_says_so_and_goes_on(
 
 
 async def test_a_worker_that_starts_without_the_database_judges_by_the_devices_that_it_knew(
-    tmp_path: Path, database_url: str, broker: Embedded
+    tmp_path: Path, own_database_url: str, own_broker: OwnBroker
 ):
-    late, called = Late(tmp_path, database_url, broker), tmp_path / "notifications.log"
+    late, called = Late(tmp_path, own_database_url, own_broker), tmp_path / "notifications.log"
     (tmp_path / "fleet.csv").write_text("commune,kind,id,type\ndijon,fleet_vehicle,B1,vehicle\n")
 
     def calls() -> int:
@@ -119,12 +112,12 @@ async def test_a_worker_that_starts_without_the_database_judges_by_the_devices_t
                 worker.terminate()
                 assert await asyncio.to_thread(worker.wait, 15) == 0
             hub.start("worker")
-            await Load(broker.simulator_url, sos, 1).run(1)
+            await Load(own_broker.simulator_url, sos, 1).run(1)
             await eventually(lambda: asyncio.sleep(0, calls()), lambda count: count == 1)
             async with open_port(late.ports["database"], late.urls["database"]):
-                await eventually(lambda: fetch(database_url, "SELECT * FROM fleet_vehicle"), bool)
-                await eventually(lambda: fetch(database_url, "SELECT * FROM incident"), bool)
-                await accounts_balance(database_url, tmp_path)
+                await eventually(lambda: fetch(own_database_url, "SELECT * FROM fleet_vehicle"), bool)
+                await eventually(lambda: fetch(own_database_url, "SELECT * FROM incident"), bool)
+                await accounts_balance(own_database_url, tmp_path)
                 hub.stop()
     assert calls() == 1
 
