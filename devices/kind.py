@@ -16,12 +16,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from devices.columns import CLOCK, SKY, BadColumn, Fence, Group, Step, Usual, Window, asked
+
 Column = NDArray[np.float64]
 """One value per device, float64; NaN is unknown; a flag is 1 or 0."""
 Mask = NDArray[np.bool_]
 Storage = Literal["real", "double", "flag"]
-CLOCK_COLUMNS = frozenset({"silence_s", "overdue_periods"})
-"""Columns that every tick renews: seconds since a device last spoke, and the same in its expected periods."""
 INDICATOR_COLUMNS = frozenset({"state", "reading_age_s"})
 """Columns that indicators may read beside those of rules: what a device shows (State), and how old its newest
 reading is by the device's own clock, infinite when there is none."""
@@ -62,6 +62,8 @@ class Field:
     storage: Storage = "real"
     types: tuple[str, ...] = ()
     """The device types that report it; all when empty."""
+    rolls_at: float | None = None
+    """Where a counter begins again at 0 because it has no more digits."""
 
     @property
     def is_counter(self) -> bool:
@@ -116,10 +118,12 @@ class Formula:
             {p.name: float(p.default) for p in parameters if p.kind is p.KEYWORD_ONLY},
         )
 
-    def __call__(self, columns: Mapping[str, Column], thresholds: Mapping[str, float] | None = None) -> Any:
-        """Evaluate over columns of equal length, shape (n,)."""
+    def __call__(self, columns: Mapping[str, Column], thresholds: Mapping[str, Column] | None = None) -> Any:
+        """Evaluate over columns of equal length, shape (n,), with other thresholds where they are given, shape (n,)."""
         arguments = [columns[name] for name in self.columns]
-        return self.function(*arguments, **{**self.thresholds, **(thresholds or {})})
+        if not thresholds:
+            return self.function(*arguments, **self.thresholds)
+        return self.function(*arguments, **{name: thresholds.get(name, own) for name, own in self.thresholds.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,25 +245,48 @@ class Rule:
     fires_on: tuple[Sample, ...] = ()
     silent_on: tuple[Sample, ...] = ()
     clear: Formula | None = None
+    grades: tuple[tuple[int, Formula], ...] = ()
+    """Other priorities, and when each holds while the rule fires; the most urgent of them counts."""
+    lateness_s: float = 0.0
+    """How late a reading may come and still be seen in its place: the rule waits for so long. 0 waits for nobody,
+    and what is older than its device's newest reading then never rewinds the rule."""
 
     def clears(self, function: Callable[..., Mask]) -> "Rule":
         """This rule with a clearing condition of its own."""
         return replace(self, clear=Formula.of(function))
 
+    def graded(self, priority: int, function: Callable[..., Mask]) -> "Rule":
+        """This rule with another priority where a condition holds."""
+        return replace(self, grades=(*self.grades, (priority, Formula.of(function))))
+
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """Every column that the rule reads, each once."""
+        """Every column that decides whether the rule fires or clears, each once."""
         return tuple(dict.fromkeys(self.condition.columns + (self.clear.columns if self.clear else ())))
 
-    @property
+    @cached_property
+    def all_columns(self) -> tuple[str, ...]:
+        """Those, and what decides its priority."""
+        graded = (name for _, formula in self.grades for name in formula.columns)
+        return tuple(dict.fromkeys((*self.columns, *graded)))
+
+    @cached_property
+    def thresholds(self) -> Mapping[str, float]:
+        """Everything of the rule that a city may tune, with its default; `enabled` is 1 or 0."""
+        formulas = (self.condition, *((self.clear,) if self.clear else ()), *(formula for _, formula in self.grades))
+        of_formulas = {name: value for formula in formulas for name, value in formula.thresholds.items()}
+        own = {"hold_s": self.hold_s, "calm_s": self.calm_s, "priority": float(self.priority), "enabled": 1.0}
+        return of_formulas | own
+
+    @cached_property
     def is_timed(self) -> bool:
         """Does it depend on the wall clock or on other devices, so that every tick must evaluate it?"""
-        return any(name in CLOCK_COLUMNS or name.startswith("children__") for name in self.columns)
+        return any(name in CLOCK or isinstance(asked(name), Group) for name in self.columns)
 
-    @property
+    @cached_property
     def is_silence(self) -> bool:
         """Does it speak of a device that does not?"""
-        return not CLOCK_COLUMNS.isdisjoint(self.condition.columns)
+        return not CLOCK.isdisjoint(self.condition.columns)
 
 
 def rule(
@@ -273,6 +300,7 @@ def rule(
     optional: tuple[str, ...] = (),
     any_of: tuple[str, ...] = (),
     explained_by: tuple[str, ...] = (),
+    lateness_s: float = 0.0,
     source: str = "",
     fires_on: tuple[Sample, ...],
     silent_on: tuple[Sample, ...],
@@ -296,6 +324,7 @@ def rule(
             optional=optional,
             any_of=any_of,
             explained_by=explained_by,
+            lateness_s=lateness_s,
             source=source,
             fires_on=fires_on,
             silent_on=silent_on,
@@ -316,7 +345,7 @@ class Kind:
     attributes: tuple[Attribute, ...] = ()
     events: tuple[Event, ...] = ()
     derived: tuple[Formula, ...] = ()
-    """More columns, computed from the others, that group rules can read of their children."""
+    """More columns, computed from the others: a rule can read them, and ask for more of them."""
     withheld: Callable[..., Mask] | None = None
     """Readings that privacy forbids to keep: a function of columns of readings."""
     withheld_event: str | None = None
@@ -361,6 +390,40 @@ class Kind:
     def rule(self, code: str) -> Rule:
         """The rule of that code; KeyError when there is none."""
         return {r.code: r for r in self.rules}[code]
+
+    def member_type(self, group: Group, type: str) -> str | None:
+        """The type of the members that a group has for devices of a type, None when it has none."""
+        return type if group.group != "children" else next((t.name for t in self.types if t.parent == type), None)
+
+    def column_fault(self, type: str, name: str) -> str | None:
+        """Why a rule on devices of a type cannot read a column of that name, None when it can."""
+        try:
+            question = asked(name)
+        except BadColumn as error:
+            return str(error)
+        match question:
+            case None:
+                return self._plain_fault(type, name)
+            case Group(subject=subject) as group:
+                members = self.member_type(group, type)
+                return self.column_fault(members, subject) if members else f"nothing hangs from a {type}"
+            case Fence():
+                return None
+            case Usual(field=subject):
+                subjects: tuple[str, ...] = self.field_names
+            case Step(subject=subject) | Window(subject=subject):
+                subjects = (*self.field_names, *(formula.function.__name__ for formula in self.derived))
+        return self._plain_fault(type, subject) if subject in subjects else f"{subject} is no field of {self.name}"
+
+    def _plain_fault(self, type: str, name: str) -> str | None:
+        if name in CLOCK or name in SKY or name in (attribute.name for attribute in self.attributes):
+            return None
+        if (told := next((field for field in self.fields if field.name == name), None)) is not None:
+            return None if not told.types or type in told.types else f"a {type} does not tell {name}"
+        formula = next((formula for formula in self.derived if formula.function.__name__ == name), None)
+        if formula is None:
+            return f"{name} is no field, attribute or other column of {self.name}"
+        return next((fault for column in formula.columns if (fault := self.column_fault(type, column))), None)
 
 
 @cache

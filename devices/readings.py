@@ -44,6 +44,25 @@ class Readings:
     def __len__(self) -> int:
         return len(self.ts_us)
 
+    @staticmethod
+    def joined(parts: Sequence["Readings"]) -> "Readings":
+        """Readings of one kind, one part after the other, without what only the store wants of them."""
+        if len(parts) == 1:
+            return parts[0]
+        return Readings(
+            parts[0].kind,
+            np.concatenate([part.offset for part in parts]),
+            np.concatenate([part.part for part in parts]),
+            np.concatenate([part.device_no for part in parts]),
+            np.concatenate([part.ts_us for part in parts]),
+            np.concatenate([part.received_us for part in parts]),
+            np.concatenate([part.time_flagged for part in parts]),
+            np.concatenate([part.replayed for part in parts]),
+            np.concatenate([part.values for part in parts], axis=1),
+            {},
+            {},
+        )
+
     def where(self, rows: NDArray[np.bool_]) -> "Readings":
         """Only the rows of a mask, shape (n,)."""
         return self if rows.all() else self.take(np.flatnonzero(rows))

@@ -32,6 +32,8 @@ class Transition(msgspec.Struct, frozen=True):
     """Why nobody is to be called for it; empty when somebody is. A quiet firing that a live reading confirms
     comes a second time, not quiet."""
     explanation: Explanation
+    unstable: bool = False
+    """Fires for the last time in a while: it came and went too often, and clears only after a long calm."""
     read_to: int = 0
     """How far in the log the rules had read: what a restart need not tell again."""
 

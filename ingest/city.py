@@ -65,7 +65,7 @@ class City:
         boards = blank_boards(self.registry, names)
         for name, board in boards.items():
             if (old := self.boards.get(name)) is not None:
-                board.take_over(old.device_no, dict(old.arrays()))
+                board.take_over_from(old)
         self.boards.update(boards)
 
 

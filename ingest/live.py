@@ -16,7 +16,8 @@ from devices.kind import Formula
 from devices.transition import Transition
 from hub.clock import Clock, pauses
 from hub.settings import BrokerAddress
-from rules.board import Board, View, states
+from rules.board import Board
+from rules.view import View, states
 
 logger = structlog.get_logger("live")
 
@@ -43,7 +44,7 @@ class Screen:
 
     def frame(self, board: Board, at_us: int, *, whole: bool) -> Frame | None:
         """The next frame, None when nothing changed lately; all devices when asked or when the registry changed."""
-        state = states(board, np.arange(len(board)))
+        state = states(board)
         position = _position(board)
         key = whole or board is not self.board
         rows = np.arange(len(board)) if key else np.flatnonzero(self._changed(state, position))

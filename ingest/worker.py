@@ -33,8 +33,8 @@ from ingest.log import Flag, LogReader, Message, trim
 from ingest.refusal import Refusal
 from ingest.samples import Samples
 from ingest.voice import Voice
-from rules.board import NEVER
-from rules.evaluate import apply, mark, tick
+from rules.evaluate import apply, mark, release, tick
+from rules.life import NEVER
 from store import indicators
 from store import registry as store_registry
 from store.database import Absence, answering, connect
@@ -226,7 +226,9 @@ class Worker:
             self.evaluate(self.decode(messages), timed=False)
             self.rules_offset += len(messages)
             await asyncio.sleep(0)  # it may take long, and is not to be taken for hung
+        told_at_us = max((t.at_us for t in told), default=0)
         for name, board in self.city.boards.items():
+            release(board, now_us=told_at_us)  # what waited for late readings was seen until then
             mark(board, before[name], [t for t in told if t.kind == name])
         self.checkpointed_offset = self.rules_offset
         logger.info("the rules go on", offset=self.rules_offset, told_since_checkpoint=len(told))

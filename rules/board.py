@@ -1,61 +1,62 @@
 """The board: the present state of every device of a kind, as arrays by row. Pure.
 
-A row is a device, in the order of the registry. Times are int64 microseconds since 1970; 0 is never.
+A row is a device, in the order of the registry. What only one type needs (lives of rules, tracks) is by slot: the
+place of a device among those of its type. Times are int64 microseconds since 1970; 0 is never.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.kind import CLOCK_COLUMNS, Column, Formula, Kind, Mask, Rule, State, kinds
+from devices.columns import Fence, Group, Step, Usual, Window, asked
+from devices.kind import Column, Kind, Mask, Rule, kinds
+from devices.policy import Policy
+from devices.readings import Readings
 from devices.registry import Registry
+from hub.clock import SECOND_US
+from rules.groups import Members, members
+from rules.life import LONG_AGO, NEVER, Life
+from rules.sky import Wall
+from rules.track import Track
 
 Rows = NDArray[np.intp]
+Slots = NDArray[np.intp]
 Times = NDArray[np.int64]
-NEVER, LONG_AGO = 0, 1
 LIVE, LATE, REPLAYED = range(3)
 """How the board came to know a value. What only a late or a replayed reading told is history: it calls nobody."""
+TIMEZONE = "Europe/Paris"
 
 
-@dataclass(frozen=True, slots=True)
-class Life:
-    """Where a rule stands on each device, shape (n,) each."""
-
-    since_us: Times
-    """Event time since which the condition has held."""
-    calm_us: Times
-    """Event time since which the clearing condition has held, while firing."""
-    firing: Mask
-    loud: Mask
-    """Firing, and somebody was to be called for it."""
-
-    @classmethod
-    def blank(cls, n: int) -> Self:
-        return cls(np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, bool), np.zeros(n, bool))
-
-    def copy(self) -> Self:
-        """The same, in arrays of its own."""
-        return replace(self, **{part.name: getattr(self, part.name).copy() for part in fields(self)})
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Board:
-    """One kind's devices, n rows."""
+    """One kind's devices, n rows, and the rules that watch them."""
 
     kind: Kind
+    rules: tuple[Rule, ...]
+    """In the order in which they are evaluated."""
+    wall: Wall
     device_no: NDArray[np.int32]
     type: NDArray[np.int8]
     """Index in the kind's types, -1 while unknown."""
+    slot: Slots
+    """Place of a row among those of its type."""
+    rows_by_type: Sequence[Rows]
+    """The rows of each of the kind's types, in the order of their slots."""
     commissioned: Mask
     commune: NDArray[np.intp]
     """Index in `communes`."""
     communes: Sequence[str]
     parent: Rows
     """Row of the parent, -1 without."""
+    lat: Column
+    lon: Column
+    """Where the registry says that it stands, degrees; NaN when unknown."""
     attributes: Mapping[str, Column]
+    thresholds: Mapping[str, Mapping[str, Column]]
+    """By rule code and name, those that a city has tuned, by slot."""
     values: NDArray[np.float64]
     """Latest known value by field, shape (fields, n)."""
     heard_how: NDArray[np.uint8]
@@ -69,13 +70,31 @@ class Board:
     replayed: Mask
     """Its newest reading was replayed: nobody is to be called for it."""
     lives: Mapping[str, Life]
-    """By rule code."""
+    """By rule code, by slot of the rule's type."""
+    tracks: Mapping[tuple[str, str], Track]
+    """By type and subject, what is remembered beyond the newest value, by slot."""
     row_by_no: NDArray[np.int32]
     """Row of a device number, -1 for other kinds' devices."""
+    usual: dict[str, Column] = field(default_factory=dict)
+    """What the history leads to expect, by column name: shape (n,), or (hours, n) for those of an hour."""
+    fences: dict[str, object] = field(default_factory=dict)
+    """Geofences by name, as prepared shapes of shapely in degrees (lon, lat)."""
+    delayed: "Sequence[Delayed]" = ()
+    """Where rules that wait for late readings see them in their order."""
+    _rules_of: dict[str, tuple[Rule, ...]] = field(default_factory=dict)
+    _members: dict[Group, Members] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, kind: Kind, registry: Registry) -> Self:
-        """A blank board of the registry's devices of a kind."""
+    def of(
+        cls,
+        kind: Kind,
+        registry: Registry,
+        policy: Policy | None = None,
+        timezone: str = TIMEZONE,
+        lateness_s: float | None = None,
+    ) -> Self:
+        """A blank board of the registry's devices of a kind, with all rules or those of one lateness."""
+        policy = policy or Policy()
         part = registry.of_kind(kind.name)
         n = len(part)
         row_by_no = np.full(int(registry.device_no.max(initial=0)) + 1, -1, np.int32)
@@ -83,26 +102,63 @@ class Board:
         type_index = {t.name: i for i, t in enumerate(kind.types)}
         if kind.unsaid_type:  # needs no announcement to be known
             type_index[""] = type_index[kind.unsaid_type]
+        types = np.array([type_index.get(t, -1) for t in part.type.tolist()], np.int8)
+        rows_by_type = tuple(np.flatnonzero(types == index) for index in range(len(kind.types)))
+        slot = np.zeros(n, np.intp)
+        for rows in rows_by_type:
+            slot[rows] = np.arange(len(rows))
         communes = {name: i for i, name in enumerate(sorted(set(part.commune)))}
         parent = np.where(part.parent_no > 0, row_by_no[part.parent_no], -1)
-        return cls(
+        every = policy.rules(kind)
+        rules = every if lateness_s is None else tuple(rule for rule in every if rule.lateness_s == lateness_s)
+        rows_of = {t.name: rows for t, rows in zip(kind.types, rows_by_type, strict=True)}
+        board = cls(
             kind=kind,
+            rules=rules,
+            wall=Wall.of(timezone),
             device_no=part.device_no,
-            type=np.array([type_index.get(t, -1) for t in part.type.tolist()], np.int8),
+            type=types,
+            slot=slot,
+            rows_by_type=rows_by_type,
             commissioned=part.commissioned,
             commune=np.array([communes[name] for name in part.commune], np.intp),
             communes=tuple(communes),
             parent=parent.astype(np.intp),
+            lat=part.lat,
+            lon=part.lon,
             attributes=part.attributes,
+            thresholds={
+                rule.code: {name: column[rows_of[rule.type]] for name, column in tuned.items()}
+                for rule in rules
+                if (tuned := policy.thresholds(kind.name, rule, part))
+            },
             values=np.full((len(kind.fields), n), np.nan),
             heard_how=np.full((len(kind.fields), n), LIVE, np.uint8),
             last_us=np.zeros(n, np.int64),
             heard_us=np.zeros(n, np.int64),
             watched_us=np.zeros(n, np.int64),
             replayed=np.zeros(n, bool),
-            lives={rule.code: Life.blank(n) for rule in kind.rules},
+            lives={rule.code: Life.blank(len(rows_of[rule.type])) for rule in rules},
+            tracks={
+                (type_, subject): Track.of(len(rows_of[type_]), questions, rolls_at(kind, subject))
+                for (type_, subject), questions in remembered(kind, rules).items()
+            },
             row_by_no=row_by_no,
         )
+        for device_type in kind.types:
+            here = (rule for rule in rules if rule.type == device_type.name and rule.lateness_s == (lateness_s or 0))
+            board._rules_of[device_type.name] = tuple(here)
+        if lateness_s is None:
+            board.delayed = tuple(
+                Delayed(int(late_s * SECOND_US), cls.of(kind, registry, policy, timezone, late_s).sharing(board.lives))
+                for late_s in sorted({rule.lateness_s for rule in rules} - {0.0})
+            )
+        return board
+
+    def sharing(self, lives: Mapping[str, Life]) -> Self:
+        """This board, with the lives of its rules in another's place."""
+        self.lives = {rule.code: lives[rule.code] for rule in self.rules}
+        return self
 
     def __len__(self) -> int:
         return len(self.device_no)
@@ -112,29 +168,61 @@ class Board:
         known = (device_no >= 0) & (device_no < len(self.row_by_no))
         return np.where(known, self.row_by_no[np.where(known, device_no, 0)], -1).astype(np.intp)
 
-    def rows_of(self, rule: Rule) -> Rows:
-        """Rows that a rule watches: commissioned devices of its type."""
-        return self.rows_of_type(rule.type)
-
     def rows_of_type(self, name: str) -> Rows:
         """Rows of the commissioned devices of a type."""
-        return np.flatnonzero(self.commissioned & (self.type == self.type_index(name)))
+        rows = self.rows_by_type[self.type_index(name)]
+        return rows[self.commissioned[rows]]
+
+    def rules_of(self, type_: str) -> tuple[Rule, ...]:
+        """The rules that see a type's readings on this board."""
+        return self._rules_of.get(type_, ())
 
     def type_index(self, name: str) -> int:
         return self.kind.types.index(self.kind.type(name))
 
-    def arrays(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
-        """The state, by name; what a checkpoint keeps. Row is the last axis."""
-        yield "last_us", self.last_us
-        yield "heard_us", self.heard_us
-        yield "watched_us", self.watched_us
-        yield "replayed", self.replayed
+    def members(self, group: Group, type_: str) -> Members:
+        """Who belongs to whom, of the type that a group of a type has as members."""
+        key = Group(group.group, self.kind.member_type(group, type_) or "", "")
+        if key not in self._members:
+            self._members[key] = members(
+                key,
+                commissioned=self.rows_of_type(key.subject),
+                parent=self.parent,
+                commune=self.commune,
+                lat=self.lat,
+                lon=self.lon,
+            )
+        return self._members[key]
+
+    def arrays(self) -> Iterator[tuple[str, NDArray[np.generic], str | None]]:
+        """The state: name, array whose last axis is the row, or the slot of a type, and that type (None: the row).
+
+        It is what a checkpoint keeps.
+        """
+        yield "last_us", self.last_us, None
+        yield "heard_us", self.heard_us, None
+        yield "watched_us", self.watched_us, None
+        yield "replayed", self.replayed, None
         for name, values, how in zip(self.kind.field_names, self.values, self.heard_how, strict=True):
-            yield f"value.{name}", values
-            yield f"how.{name}", how
-        for code, life in self.lives.items():
-            for part in fields(Life):
-                yield f"rule.{code}.{part.name}", getattr(life, part.name)
+            yield f"value.{name}", values, None
+            yield f"how.{name}", how, None
+        for rule in self.rules:
+            for part, array in self.lives[rule.code].arrays():
+                yield f"rule.{rule.code}.{part}", array, rule.type
+        for (type_, subject), track in self.tracks.items():
+            for part, array in track.arrays():
+                yield f"track.{type_}.{subject}.{part}", array, type_
+        for delayed in self.delayed:
+            for name, array, of_type in delayed.board.arrays():
+                if not name.startswith("rule."):  # its lives are this board's
+                    yield f"late.{delayed.lateness_us}.{name}", array, of_type
+
+    def numbers(self) -> dict[str | None, NDArray[np.int32]]:
+        """The device numbers by row, and by slot of each type."""
+        numbers: dict[str | None, NDArray[np.int32]] = {None: self.device_no}
+        for device_type, rows in zip(self.kind.types, self.rows_by_type, strict=True):
+            numbers[device_type.name] = self.device_no[rows]
+        return numbers
 
     def watch(self, now_us: int, *, anew: bool = False) -> None:
         """Count silence from now on, of the devices that are not watched yet, or of all when the hub was away.
@@ -142,125 +230,133 @@ class Board:
         What was told to be silent before stays so until it is heard.
         """
         begins = (self.watched_us == NEVER) | anew
+        if not begins.any():
+            return
         self.watched_us[begins] = now_us
-        for rule in self.kind.rules:
+        for rule in self.rules:
             if rule.is_silence:
-                self.watched_us[begins & self.lives[rule.code].firing] = LONG_AGO
+                rows = self.rows_by_type[self.type_index(rule.type)]
+                told = rows[self.lives[rule.code].firing]
+                self.watched_us[told[begins[told]]] = LONG_AGO
 
-    def take_over(self, device_no: NDArray[np.int32], state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Set the state of the devices that an older board or a checkpoint knew; the others stay blank."""
-        rows = self.rows(device_no)
-        known = rows >= 0
-        for name, array in self.arrays():
-            if name in state:
-                array[rows[known]] = state[name][known]
+    def take_over(
+        self, numbers: Mapping[str | None, NDArray[np.integer]], state: Mapping[str, NDArray[np.generic]]
+    ) -> None:
+        """Set the state of the devices that an older board or a checkpoint knew; the others stay blank.
+
+        `numbers` are those of the rows, and of the slots of each type, that the arrays of `state` are of.
+        """
+        mine = self.numbers()
+        for name, array, type_ in self.arrays():
+            if name in state and type_ in numbers and state[name].shape[:-1] == array.shape[:-1]:
+                _, here, there = np.intersect1d(mine[type_], numbers[type_], assume_unique=True, return_indices=True)
+                array[..., here] = state[name][..., there]
+
+    def take_over_from(self, old: "Board") -> None:
+        """Know of the devices what an older board of the kind knew, and let wait what waited there."""
+        self.take_over(old.numbers(), {name: array for name, array, _ in old.arrays()})
+        self.fences = old.fences
+        _, here, there = np.intersect1d(self.device_no, old.device_no, assume_unique=True, return_indices=True)
+        for name, column in old.usual.items():
+            self.usual[name] = np.full((*column.shape[:-1], len(self)), np.nan, column.dtype)
+            self.usual[name][..., here] = column[..., there]
+        for mine in self.delayed:
+            for theirs in old.delayed:
+                if mine.lateness_us == theirs.lateness_us:
+                    mine.waiting, mine.released_us = theirs.waiting, theirs.released_us
+
+    def firing(self, rule: Rule) -> Rows:
+        """The rows on which a rule fires."""
+        return self.rows_by_type[self.type_index(rule.type)][self.lives[rule.code].firing]
 
 
-@dataclass(frozen=True, slots=True)
-class View(Mapping[str, Column]):
-    """Columns of some rows of a board, made when a rule asks for them; `now_us` is for the clock columns.
+@dataclass(slots=True, eq=False)
+class Delayed:
+    """Readings on their way to rules that wait for late ones, and the board on which these rules see them."""
 
-    With `live_only` what no live reading has told is unknown.
-    """
-
+    lateness_us: int
     board: Board
-    rows: Rows
-    now_us: int
-    live_only: bool = False
+    waiting: list[Readings] = field(default_factory=list)
+    released_us: int = NEVER
+    """Event time up to which everything was seen; what comes for a time before is too late."""
 
-    def __getitem__(self, name: str) -> Column:
-        board = self.board
-        if name in board.kind.field_names:
-            field = board.kind.field_index(name)
-            values: Column = board.values[field, self.rows]
-            return np.where(board.heard_how[field, self.rows] == LIVE, values, np.nan) if self.live_only else values
-        if name in board.attributes:
-            return board.attributes[name][self.rows]
-        if name.startswith("children__"):
-            return self._children(name)
-        computed = {
-            "silence_s": self._silence_s,
-            "overdue_periods": lambda: self._silence_s() / self._period_s(),
-            "state": lambda: states(board, self.rows).astype(np.float64),
-            "reading_age_s": self._reading_age_s,
-        }
-        if name in computed:
-            return computed[name]()
-        raise KeyError(name)
+    def put(self, readings: Readings) -> None:
+        """Let readings wait for their time."""
+        new = np.minimum(readings.ts_us, readings.received_us) > self.released_us
+        if new.any():
+            self.waiting.append(readings.where(new))
 
-    def __iter__(self) -> Iterator[str]:
-        return iter((*self.board.kind.field_names, *self.board.attributes, *CLOCK_COLUMNS))
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-    def _silence_s(self) -> Column:
-        watched_us = self.board.watched_us[self.rows]
-        heard_us = np.maximum(self.board.heard_us[self.rows], watched_us)
-        silence_s: Column = np.maximum(self.now_us - heard_us, 0) / 1e6
-        return np.where(watched_us == NEVER, np.nan, silence_s)
-
-    def _reading_age_s(self) -> Column:
-        last_us = self.board.last_us[self.rows]
-        return np.where(last_us == NEVER, np.inf, np.maximum(self.now_us - last_us, 0) / 1e6)
-
-    def _period_s(self) -> Column:
-        """The expected period of each row, by its type and state."""
-        period_s = np.full(len(self.rows), np.nan)
-        for index, device_type in enumerate(self.board.kind.types):
-            here = self.board.type[self.rows] == index
-            if here.any():
-                part = View(self.board, self.rows[here], self.now_us)
-                period_s[here] = Formula.of(device_type.expected_period_s)(part)
-        return period_s
-
-    def _children(self, name: str) -> Column:
-        """`children__<derived column>__share`: of each row's commissioned children of which it is known."""
-        _, derived_name, how = name.split("__")
-        if how != "share":
-            raise KeyError(f"{name}: children can be asked for a share")
-        formula = self.board.kind.derived_formula(derived_name)
-        children = np.flatnonzero(self.board.commissioned & (self.board.parent >= 0))
-        children = children[np.isin(self.board.parent[children], self.rows)]
-        view = View(self.board, children, self.now_us, self.live_only)
-        known = is_known(formula.columns, view)
-        n, parents = len(self.board), self.board.parent[children]
-        total = np.bincount(parents[known], minlength=n)[self.rows]
-        true = np.bincount(parents[known & formula(view)], minlength=n)[self.rows]
-        share: Column = np.divide(true, total, out=np.full(len(self.rows), np.nan), where=total > 0)
-        return share
+    def due(self, now_us: int) -> Readings | None:
+        """Those whose lateness is over, in the order of event time; None when there are none."""
+        until_us = now_us - self.lateness_us
+        if until_us <= self.released_us or not self.waiting:
+            return None
+        waiting = Readings.joined(self.waiting)
+        ts_us = np.minimum(waiting.ts_us, waiting.received_us)
+        is_due = ts_us <= until_us
+        self.released_us = until_us
+        if not is_due.any():
+            self.waiting = [waiting]
+            return None
+        self.waiting = [waiting.where(~is_due)] if not is_due.all() else []
+        due = np.flatnonzero(is_due)
+        return waiting.take(due[np.argsort(ts_us[due], kind="stable")])
 
 
-def is_known(
-    columns: Sequence[str], view: Mapping[str, Column], *, optional: Sequence[str] = (), any_of: Sequence[str] = ()
-) -> Mask:
-    """Where a formula over columns can be believed: none that it needs is unknown, nor are all of `any_of`."""
-    needed = [~np.isnan(view[name]) for name in columns if name not in optional and name not in any_of]
-    if any_of:
-        needed.append(np.logical_or.reduce([~np.isnan(view[name]) for name in any_of]))
-    known: Mask = np.logical_and.reduce(needed)
-    return known
+def remembered(kind: Kind, rules: Collection[Rule]) -> dict[tuple[str, str], set[Step | Window]]:
+    """What rules ask of each type's subjects beyond the newest value, also through groups and derived columns."""
+    found: dict[tuple[str, str], set[Step | Window]] = {}
+    waiting = [(rule.type, name) for rule in rules for name in rule.all_columns]
+    derived = {formula.function.__name__: formula for formula in kind.derived}
+    seen = set(waiting)
+    while waiting:
+        type_, name = waiting.pop()
+        match asked(name):
+            case Group() as group:
+                more = [(kind.member_type(group, type_) or "", group.subject)]
+            case Step() | Window() as question:
+                found.setdefault((type_, question.subject), set()).add(question)
+                more = [(type_, question.subject)]
+            case Usual() | Fence():
+                more = []
+            case None:
+                more = [(type_, column) for column in derived[name].columns] if name in derived else []
+        waiting += [one for one in more if one not in seen]
+        seen.update(more)
+    return found
 
 
-def states(board: Board, rows: Rows) -> NDArray[np.uint8]:
-    """What rows show on the map (devices.kind.State), shape (rows,)."""
-    shown = np.where(board.heard_us[rows] > 0, State.NORMAL, State.UNKNOWN).astype(np.uint8)
-    view = View(board, rows, 0)
-    for index, device_type in enumerate(board.kind.types):
-        if device_type.resting is not None:
-            resting: Mask = Formula.of(device_type.resting)(view)
-            here = (board.type[rows] == index) & (shown == State.NORMAL) & resting
-            shown[here] = State.RESTING
-    for rule in board.kind.rules:
-        if rule.is_silence and rule.priority == 3:
-            fault = State.SILENT
-        else:
-            fault = (State.FAULT_P1, State.FAULT_P2, State.FAULT_P3)[rule.priority - 1]
-        firing = board.lives[rule.code].firing[rows]
-        shown[firing] = np.maximum(shown[firing], fault)
-    return shown
+def rolls_at(kind: Kind, subject: str) -> float | None:
+    """Where the counter of that name begins again, None for others."""
+    return next((field.rolls_at for field in kind.fields if field.name == subject), None)
 
 
-def blank_boards(registry: Registry, names: Collection[str] | None = None) -> dict[str, Board]:
+def fields_of(kind: Kind, names: Collection[str]) -> Iterator[str]:
+    """The fields on which columns of a device depend, its own or, through a group, its members'."""
+    derived = {formula.function.__name__: formula for formula in kind.derived}
+    for name in names:
+        match asked(name):
+            case Group(subject=subject) | Step(subject=subject) | Window(subject=subject):
+                yield from fields_of(kind, (subject,))
+            case Usual(field=subject):
+                yield subject
+            case Fence():
+                yield from ("lat", "lon")
+            case None if name in derived:
+                yield from fields_of(kind, derived[name].columns)
+            case None if name in kind.field_names:
+                yield name
+
+
+def blank_boards(
+    registry: Registry,
+    names: Collection[str] | None = None,
+    policy: Policy | None = None,
+    timezone: str = TIMEZONE,
+) -> dict[str, Board]:
     """A blank board for every kind, or for some."""
-    return {name: Board.of(kind, registry) for name, kind in kinds().items() if names is None or name in names}
+    return {
+        name: Board.of(kind, registry, policy, timezone)
+        for name, kind in kinds().items()
+        if names is None or name in names
+    }

@@ -2,7 +2,7 @@
 
 Readings of one device are applied one after the other in the order of the log, as rounds over all devices, so that
 it does not matter how the log is cut into batches. A reading that is older than its device's newest never rewinds it;
-one of the very same time completes it.
+one of the very same time completes it. Rules that wait for late readings see theirs later, in the order of event time.
 
 Whether a reading is late is a matter of when the hub received it, not of when it is read from the log: what came on
 time while the worker was down still calls. What only a late or a replayed reading has told calls nobody: not at a tick,
@@ -10,17 +10,18 @@ nor when a live reading comes that does not speak of it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.kind import Kind, Mask, Rule
+from devices.columns import Group, asked
+from devices.kind import Column, Kind, Mask, Rule
 from devices.readings import Readings
 from devices.transition import Action, Explanation, Quiet, Transition
 from hub.clock import SECOND_US
-from rules.board import LATE, LIVE, NEVER, REPLAYED, Board, Life, Rows, Times, View, is_known
-from rules.life import Outcome, live, rounds
+from rules.board import LATE, LIVE, REPLAYED, Board, Rows, Times, fields_of
+from rules.life import FIRING, LONG_AGO, LOUD, NEVER, Life, Outcome, Seen, live, rounds
+from rules.view import View, heard, is_known
 
 QUIET: Mapping[int, Quiet] = {LIVE: "", LATE: "late", REPLAYED: "replayed"}
 PAGE_WITHIN_US = 86_400 * SECOND_US
@@ -33,6 +34,8 @@ def apply(board: Board, readings: Readings, *, now_us: int, timed: bool = True) 
     Without `timed` only those that depend on nothing but readings: what is read again after a crash was already
     seen by the others at its time.
     """
+    for delayed in board.delayed:
+        delayed.put(readings)
     row = board.rows(readings.device_no)
     transitions: list[Transition] = []
     on_board = np.flatnonzero(row >= 0)
@@ -41,6 +44,25 @@ def apply(board: Board, readings: Readings, *, now_us: int, timed: bool = True) 
         entries = on_board[place == number]
         transitions += _apply_round(board, readings, entries, row[entries], now_us, timed)
     return transitions
+
+
+def tick(board: Board, *, now_us: int) -> list[Transition]:
+    """Evaluate the rules that depend on the clock or on other devices, on every device, and those that have waited."""
+    transitions = release(board, now_us=now_us)
+    for rule in board.rules:
+        if rule.is_timed and len(rows := board.rows_of_type(rule.type)):
+            transitions += _evaluate(rule, View(board, rows, now_us, rule.type))
+    return _in_causal_order(board.kind, transitions)
+
+
+def release(board: Board, *, now_us: int) -> list[Transition]:
+    """Let the rules that wait for late readings see those whose time has come."""
+    return [
+        transition
+        for delayed in board.delayed
+        if (due := delayed.due(now_us)) is not None
+        for transition in apply(delayed.board, due, now_us=now_us)
+    ]
 
 
 def _apply_round(
@@ -60,17 +82,16 @@ def _apply_round(
     board.replayed[rows] = replayed[wanted]
     is_late = received_us - ts_us > PAGE_WITHIN_US
     how = np.where(replayed[wanted], REPLAYED, np.where(is_late, LATE, LIVE)).astype(np.uint8)
-    _keep(board, rows, readings.values[:, entries], how, same[wanted])
+    told = readings.values[:, entries]
+    _keep(board, rows, told, how, same[wanted])
 
-    watched = board.commissioned[rows]
-    transitions: list[Transition] = []
-    for rule in board.kind.rules:
-        here = watched & (board.type[rows] == board.type_index(rule.type))
-        if here.any() and (timed or not rule.is_timed):
-            view = View(board, rows[here], now_us)
-            # A timed rule lives in hub time, by readings and by ticks alike.
-            at_us = np.full(int(here.sum()), now_us) if rule.is_timed else ts_us[here]
-            transitions += _evaluate(rule, view, at_us)
+    types, transitions = board.type[rows], list[Transition]()
+    for index, device_type in enumerate(board.kind.types):
+        here = np.flatnonzero(types == index)
+        if len(here):
+            _remember(board, device_type.name, rows[here], ts_us[here], told[:, here])
+            here = here[board.commissioned[rows[here]]]
+            transitions += _look_at(board, device_type.name, rows[here], ts_us[here], now_us, timed)
     return _in_causal_order(board.kind, transitions)
 
 
@@ -84,14 +105,114 @@ def _keep(board: Board, rows: Rows, told: NDArray[np.float64], how: NDArray[np.u
     board.heard_how[:, rows] = np.where(is_told, how, heard_how)
 
 
-def tick(board: Board, *, now_us: int) -> list[Transition]:
-    """Evaluate the rules that depend on the clock or on other devices, on every device."""
-    transitions: list[Transition] = []
-    for rule in board.kind.rules:
-        if rule.is_timed and len(rows := board.rows_of(rule)):
-            view = View(board, rows, now_us)
-            transitions += _evaluate(rule, view, np.full(len(rows), now_us))
-    return _in_causal_order(board.kind, transitions)
+def _remember(board: Board, type_: str, rows: Rows, ts_us: Times, told: NDArray[np.float64]) -> None:
+    """Take what was told into the tracks that the rules of a type ask for."""
+    tracks = [(subject, track) for (of_type, subject), track in board.tracks.items() if of_type == type_]
+    if not tracks:
+        return
+    slots, view = board.slot[rows], View(board, rows, 0, type_, ts_us)
+    for subject, track in tracks:
+        if subject in board.kind.field_names:
+            track.push(slots, ts_us, told[board.kind.field_index(subject)])
+        else:  # a derived column is told whenever a field is told that it is made of
+            fields = [board.kind.field_index(name) for name in fields_of(board.kind, (subject,))]
+            is_told = ~np.isnan(told[fields]).all(axis=0)
+            track.push(slots, ts_us, np.where(is_told, view[subject], np.nan))
+
+
+def _look_at(board: Board, type_: str, rows: Rows, ts_us: Times, now_us: int, timed: bool) -> Iterator[Transition]:
+    """Evaluate the rules of a type on rows that have just spoken."""
+    if not len(rows):
+        return
+    by_event, by_clock = View(board, rows, now_us, type_, ts_us), View(board, rows, now_us, type_)
+    for rule in board.rules_of(type_):
+        if timed or not rule.is_timed:
+            # A timed rule lives in hub time, by readings and by ticks alike.
+            yield from _evaluate(rule, by_clock if rule.is_timed else by_event)
+
+
+def _evaluate(rule: Rule, view: View) -> list[Transition]:
+    board, rows = view.board, view.rows
+    tuned = {name: column[view.slots] for name, column in board.thresholds.get(rule.code, {}).items()}
+    bad, good, known = _look(rule, view, tuned)
+    how = _how(rule, view)
+    if how.any():  # would the rule say the same of what live readings alone have told?
+        live_bad, live_good, live_known = _look(rule, view.only_live(), tuned)
+        how[live_known & np.where(bad, live_bad, live_good)] = LIVE
+    if rule.is_silence:
+        how[board.replayed[rows]] = REPLAYED
+    seen = Seen(bad, good, known, how == LIVE, _priority(rule, view, tuned, bad))
+    hold_us, calm_us = (
+        (tuned[name] * SECOND_US).astype(np.int64) if name in tuned else int(default * SECOND_US)
+        for name, default in (("hold_s", rule.hold_s), ("calm_s", rule.calm_s))
+    )
+    outcome = live(board.lives[rule.code], view.slots, seen, view.times_us, hold_us=hold_us, calm_us=calm_us)
+    return list(_told(rule, view, tuned, outcome, how)) if outcome.told.any() else []
+
+
+def _look(rule: Rule, view: View, tuned: Mapping[str, Column]) -> tuple[Mask, Mask, Mask]:
+    """Where the condition holds, where the clearing one does, and where either can be believed."""
+    bad: Mask = rule.condition(view, tuned)
+    good: Mask = rule.clear(view, tuned) if rule.clear else ~bad
+    known = is_known(rule.columns, view, optional=rule.optional, any_of=rule.any_of)
+    if (enabled := tuned.get("enabled")) is not None:  # a rule that is switched off is content with everything
+        off = enabled == 0
+        bad, good, known = bad & ~off, good | off, known | off
+    return bad, good, known
+
+
+def _priority(rule: Rule, view: View, tuned: Mapping[str, Column], bad: Mask) -> NDArray[np.int8]:
+    """The priority that a rule has where it holds."""
+    priority = np.full(len(view.rows), rule.priority, np.int8)
+    if (other := tuned.get("priority")) is not None:
+        priority = other.astype(np.int8)
+    for grade, formula in rule.grades if bad.any() else ():
+        holds = is_known(formula.columns, view) & formula(view, tuned)
+        priority = np.where(holds, np.minimum(priority, np.int8(grade)), priority)
+    return priority
+
+
+def _how(rule: Rule, view: View) -> NDArray[np.uint8]:
+    """Whether any value that the rule reads, the members' too, is late or replayed; shape (rows,)."""
+    board, groups = view.board, [name for name in rule.columns if isinstance(asked(name), Group)]
+    how = heard(board, [name for name in rule.columns if name not in groups], view.rows)
+    for name in groups:
+        group = asked(name)
+        assert isinstance(group, Group)
+        read = [board.kind.field_index(field) for field in fields_of(board.kind, (group.subject,))]
+        if board.heard_how[read].any():
+            members, place = board.members(group, rule.type).of(view.rows)
+            worst = members.over("max", board.heard_how[read][:, members.rows].max(axis=0).astype(np.float64))
+            theirs = np.append(worst, np.nan)[place]
+            how = np.maximum(how, np.nan_to_num(theirs).astype(np.uint8))
+    return how
+
+
+def _told(
+    rule: Rule, view: View, tuned: Mapping[str, Column], outcome: Outcome, how: NDArray[np.uint8]
+) -> Iterator[Transition]:
+    """The transitions of what changed; few, so one by one."""
+    board, life = view.board, view.board.lives[rule.code]
+    columns = {name: view[name] for name in rule.all_columns}
+    for index in np.flatnonzero(outcome.told).tolist():
+        action: Action = "clear" if outcome.cleared[index] else "fire"
+        thresholds = {
+            name: float(tuned[name][index]) if name in tuned else own for name, own in rule.thresholds.items()
+        }
+        yield Transition(
+            kind=board.kind.name,
+            code=rule.code,
+            device_no=int(board.device_no[view.rows[index]]),
+            action=action,
+            ts_us=int(view.times_us[index]),
+            at_us=view.now_us,
+            priority=int(life.priority[view.slots[index]]),
+            quiet=QUIET[how[index]],
+            explanation=Explanation(
+                {name: _number(column[index]) for name, column in columns.items()}, thresholds, thresholds["hold_s"]
+            ),
+            unstable=bool(outcome.unstable[index]),
+        )
 
 
 def _in_causal_order(kind: Kind, transitions: list[Transition]) -> list[Transition]:
@@ -99,6 +220,8 @@ def _in_causal_order(kind: Kind, transitions: list[Transition]) -> list[Transiti
 
     A cause fires before what it explains, and clears after it.
     """
+    if len(transitions) < 2:
+        return transitions
     causes = {code for rule in kind.rules for code in rule.explained_by}
 
     def place(transition: Transition) -> int:
@@ -106,75 +229,6 @@ def _in_causal_order(kind: Kind, transitions: list[Transition]) -> list[Transiti
         return int(not is_cause) if transition.action == "fire" else 2 + is_cause
 
     return sorted(transitions, key=place)
-
-
-def _evaluate(rule: Rule, view: View, ts_us: Times) -> list[Transition]:
-    bad, good, known = _look(rule, view)
-    how = _how(rule, view)
-    if how.any():  # would the rule say the same of what live readings alone have told?
-        live_bad, live_good, live_known = _look(rule, replace(view, live_only=True))
-        how[live_known & np.where(bad, live_bad, live_good)] = LIVE
-    if rule.is_silence:
-        how[view.board.replayed[view.rows]] = REPLAYED
-    outcome = live(
-        view.board.lives[rule.code],
-        view.rows,
-        bad=bad,
-        good=good,
-        known=known,
-        ts_us=ts_us,
-        worth_a_call=how == LIVE,
-        hold_us=int(rule.hold_s * SECOND_US),
-        calm_us=int(rule.calm_s * SECOND_US),
-    )
-    return list(_told(rule, view, ts_us, outcome, how))
-
-
-def _look(rule: Rule, view: View) -> tuple[Mask, Mask, Mask]:
-    """Where the condition holds, where the clearing one does, and where either can be believed."""
-    bad: Mask = rule.condition(view)
-    good: Mask = rule.clear(view) if rule.clear else ~bad
-    return bad, good, is_known(rule.columns, view, optional=rule.optional, any_of=rule.any_of)
-
-
-def _how(rule: Rule, view: View) -> NDArray[np.uint8]:
-    """Whether any value that the rule reads, the children's too, is late or replayed; shape (rows,)."""
-    board = view.board
-    own = [board.kind.field_index(name) for name in rule.columns if name in board.kind.field_names]
-    how: NDArray[np.uint8] = board.heard_how[own][:, view.rows].max(axis=0, initial=LIVE)
-    for name in rule.columns:
-        if name.startswith("children__"):
-            formula = board.kind.derived_formula(name.split("__")[1])
-            read = [board.kind.field_index(field) for field in formula.columns if field in board.kind.field_names]
-            children = np.flatnonzero((board.parent >= 0) & board.heard_how[read].any(axis=0))
-            by_row = np.full(len(board), LIVE, np.uint8)
-            np.maximum.at(by_row, board.parent[children], board.heard_how[read][:, children].max(axis=0, initial=LIVE))
-            how = np.maximum(how, by_row[view.rows])
-    return how
-
-
-def _told(rule: Rule, view: View, ts_us: Times, outcome: Outcome, how: NDArray[np.uint8]) -> Iterator[Transition]:
-    """The transitions of what changed; few, so one by one."""
-    changed = outcome.fired | outcome.confirmed | outcome.cleared
-    if not changed.any():
-        return
-    columns = {name: view[name] for name in rule.columns}
-    device_no = view.board.device_no
-    for index in np.flatnonzero(changed).tolist():
-        action: Action = "clear" if outcome.cleared[index] else "fire"
-        quiet = QUIET[how[index]]
-        seen = {name: _number(column[index]) for name, column in columns.items()}
-        yield Transition(
-            kind=view.board.kind.name,
-            code=rule.code,
-            device_no=int(device_no[view.rows[index]]),
-            action=action,
-            ts_us=int(ts_us[index]),
-            at_us=view.now_us,
-            priority=rule.priority,
-            quiet=quiet,
-            explanation=Explanation(seen, dict(rule.condition.thresholds), rule.hold_s),
-        )
 
 
 def _number(value: np.float64) -> float | None:
@@ -189,19 +243,21 @@ def mark(board: Board, before: Mapping[str, Life], transitions: Sequence[Transit
     that (a codec, a rule or the registry has changed meanwhile) was not told: the next reading will.
     """
     last = {(transition.device_no, transition.code): transition for transition in transitions}
+    rules = {rule.code: rule for rule in board.rules}
     for transition in last.values():
         row = int(board.rows(np.array([transition.device_no]))[0])
         told = before.get(transition.code)
-        if row < 0 or told is None:
+        rule = rules.get(transition.code)
+        if row < 0 or told is None or rule is None or board.type[row] != board.type_index(rule.type):
             continue
-        is_on = transition.action == "fire"
-        told.firing[row], told.loud[row] = is_on, is_on and not transition.quiet
-        told.since_us[row] = transition.ts_us
-        if not is_on and board.lives[transition.code].firing[row]:
-            board.lives[transition.code].since_us[row] = NEVER
+        slot, is_on = board.slot[row], transition.action == "fire"
+        told.flags[slot] = (FIRING | (0 if transition.quiet else LOUD)) if is_on else 0
+        told.priority[slot] = transition.priority
+        told.since_us[slot] = NEVER
     for code, life in board.lives.items():
         told = before[code]
         differs = life.firing != told.firing
-        life.since_us[differs & told.firing] = told.since_us[differs & told.firing]
-        life.calm_us[differs] = NEVER
-        life.firing[:], life.loud[:] = told.firing, told.loud
+        life.since_us[differs] = np.where(told.firing, NEVER, LONG_AGO)[differs]  # its hold is over, if it still holds
+        life.flags[differs] = told.flags[differs]
+        life.flags[:] = np.where(told.flags & LOUD, life.flags | LOUD, life.flags & ~np.uint8(LOUD))
+        life.priority[:] = told.priority

@@ -5,14 +5,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from devices.kind import Figure
-from rules.board import Board, View
+from rules.board import Board
+from rules.view import View
 
 
 def figures(board: Board, *, now_us: int) -> Iterator[Figure]:
     """Every indicator of the board's kind in every commune where a device counts."""
     for indicator in board.kind.indicators:
         rows = board.rows_of_type(indicator.type)
-        values = indicator.values(View(board, rows, now_us))
+        values = indicator.values(View(board, rows, now_us, indicator.type))
         counts = ~np.isnan(values)
         commune = board.commune[rows[counts]]
         counted = np.bincount(commune, minlength=len(board.communes))

@@ -1,57 +1,140 @@
 """The life cycle of a rule on many devices at once: pending, firing, calm. Pure.
 
-Every argument is an array over the same rows; the state is changed in place.
+Every argument is an array over the same slots; the state is changed in place. Times are microseconds since 1970.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from devices.kind import Mask
-from rules.board import NEVER, Life, Rows, Times
+from hub.clock import SECOND_US
+
+Slots = NDArray[np.intp]
+Times = NDArray[np.int64]
+NEVER, LONG_AGO = 0, 1
+FIRING, LOUD, UNSTABLE = 1, 2, 4
+"""Flags: firing; and somebody was to be called for it; and it came and went so often that it is told no more."""
+FLAPS, FLAPPING_S = 4, 3600
+"""A rule that fires more often than this within so many seconds of the first time is unstable: it says so once, and
+clears only after as long a calm. The number is the field's (more than 4 changes an hour)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Where a rule stands on each device of its type, shape (n,) each."""
+
+    since_us: Times
+    """Event time since which the condition has held, or, while firing, the clearing condition; NEVER: it does not."""
+    flags: NDArray[np.uint8]
+    priority: NDArray[np.int8]
+    """The one that was told last; 0 before."""
+    fires: NDArray[np.uint8]
+    """How often it fired since `first_s`."""
+    first_s: NDArray[np.uint32]
+
+    @classmethod
+    def blank(cls, n: int) -> Self:
+        return cls(
+            np.zeros(n, np.int64),
+            np.zeros(n, np.uint8),
+            np.zeros(n, np.int8),
+            np.zeros(n, np.uint8),
+            np.zeros(n, np.uint32),
+        )
+
+    @property
+    def firing(self) -> Mask:
+        """On which devices it fires; a copy."""
+        firing: Mask = self.flags & FIRING != 0
+        return firing
+
+    def copy(self) -> "Life":
+        """The same, in arrays of its own."""
+        return Life(
+            self.since_us.copy(), self.flags.copy(), self.priority.copy(), self.fires.copy(), self.first_s.copy()
+        )
+
+    def arrays(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
+        """The state by name."""
+        yield "since_us", self.since_us
+        yield "flags", self.flags
+        yield "priority", self.priority
+        yield "fires", self.fires
+        yield "first_s", self.first_s
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a rule sees on some devices, shape (slots,) each."""
+
+    bad: Mask
+    """Where the condition holds."""
+    good: Mask
+    """Where the clearing condition does."""
+    known: Mask
+    """Where either can be believed; elsewhere nothing moves."""
+    worth_a_call: Mask
+    priority: NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What changed: masks over the rows that were evaluated."""
+    """What changed: masks over the slots that were evaluated."""
 
     fired: Mask
     confirmed: Mask
     """Was firing quietly, and what came now is worth a call."""
+    regraded: Mask
+    """Fires on, with another priority."""
     cleared: Mask
+    unstable: Mask
+    """Has fired too often; it says so with what fired now."""
+
+    @property
+    def told(self) -> Mask:
+        """Where there is something to tell."""
+        return self.fired | self.confirmed | self.regraded | self.cleared
 
 
-def live(
-    life: Life,
-    rows: Rows,
-    *,
-    bad: Mask,
-    good: Mask,
-    known: Mask,
-    ts_us: Times,
-    worth_a_call: Mask,
-    hold_us: int,
-    calm_us: int,
-) -> Outcome:
-    """Move a rule's life on `rows` (each at most once) to `ts_us`.
+def live(life: Life, slots: Slots, seen: Seen, ts_us: Times, *, hold_us: Times | int, calm_us: Times | int) -> Outcome:
+    """Move a rule's life on `slots` (each at most once) to `ts_us`."""
+    flags, since = life.flags[slots], life.since_us[slots]
+    firing = flags & FIRING != 0
+    moving = seen.known & np.where(firing, seen.good, seen.bad)
+    since = np.where(moving & (since == NEVER), ts_us, np.where(seen.known & ~moving, NEVER, since))
+    if firing.any():
+        patience_us = np.where(flags & UNSTABLE != 0, np.maximum(calm_us, FLAPPING_S * SECOND_US), calm_us)
+        over = moving & (ts_us - since >= np.where(firing, patience_us, hold_us))
+        fired, cleared = over & ~firing, over & firing
+    else:
+        fired, cleared = moving & (ts_us - since >= hold_us), np.zeros_like(firing)
+    confirmed = seen.known & seen.bad & firing & (flags & LOUD == 0) & seen.worth_a_call & ~cleared
+    regraded = seen.known & seen.bad & firing & ~cleared & ~confirmed & (life.priority[slots] != seen.priority)
+    unstable = _count(life, slots, fired, ts_us) if fired.any() else np.zeros_like(fired)
 
-    `bad` is the condition, `good` the clearing condition; where not `known` nothing moves.
-    """
-    firing, since, calm = life.firing[rows], life.since_us[rows], life.calm_us[rows]
-    pending = known & bad & ~firing
-    since = np.where(pending & (since == NEVER), ts_us, np.where(known & ~bad & ~firing, NEVER, since))
-    fired = pending & (ts_us - since >= hold_us)
-    calming = known & good & firing
-    calm = np.where(calming & (calm == NEVER), ts_us, np.where(known & ~good, NEVER, calm))
-    cleared = calming & (ts_us - calm >= calm_us)
-    confirmed = known & bad & firing & ~life.loud[rows] & worth_a_call & ~cleared
+    flags = np.where(fired, FIRING | np.where(unstable, UNSTABLE, 0), np.where(cleared, 0, flags)).astype(np.uint8)
+    flags[(fired & seen.worth_a_call) | confirmed] |= LOUD
+    life.flags[slots] = flags
+    life.since_us[slots] = np.where(fired | cleared, NEVER, since)
+    told = fired | confirmed | regraded
+    if told.any():
+        life.priority[slots[told]] = seen.priority[told]
+    return Outcome(fired, confirmed, regraded, cleared, unstable)
 
-    life.since_us[rows] = np.where(cleared, NEVER, since)
-    life.calm_us[rows] = np.where(cleared | ~firing, NEVER, calm)
-    life.firing[rows] = (firing | fired) & ~cleared
-    life.loud[rows] = (life.loud[rows] | (fired & worth_a_call) | confirmed) & ~cleared
-    return Outcome(fired, confirmed, cleared)
+
+def _count(life: Life, slots: Slots, fired: Mask, ts_us: Times) -> Mask:
+    """Count what fires now; where it is too often."""
+    here, now_s = slots[fired], ts_us[fired] // SECOND_US
+    anew = (now_s - life.first_s[here] > FLAPPING_S) | (life.fires[here] == 0)
+    life.fires[here] = np.where(anew, 1, np.minimum(life.fires[here], 254) + 1)
+    life.first_s[here] = np.where(anew, now_s, life.first_s[here])
+    unstable = np.zeros_like(fired)
+    unstable[fired] = life.fires[here] > FLAPS
+    return unstable
 
 
 def rounds(row: NDArray[np.integer]) -> NDArray[np.intp]:

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.holidays import Period, is_school_holiday, public_holidays
+from devices.holidays import public_holidays
+from simulators.holidays import Period, is_school_holiday
 from simulators.night import HOUR_US
 from simulators.wire import noise
 

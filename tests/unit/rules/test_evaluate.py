@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from devices.kind import State, kinds
 from devices.registry import Registry
 from devices.transition import Explanation, Transition
-from rules.board import Board, states
+from rules.board import Board
 from rules.evaluate import apply, mark, tick
 from rules.life import rounds
+from rules.view import states
 from tests.readings import NOW_US, readings_of
 
 LIGHTING = kinds()["street_lighting"]
@@ -180,9 +181,9 @@ def test_two_messages_of_one_moment_complete_each_other():
 def test_the_newest_moment_told_again_changes_nothing():
     board = lighting_board()
     heard(board, out(10, 0), out(10, 900))
-    before = [(name, array.copy()) for name, array in board.arrays() if name != "heard_us"]
+    before = [(name, array.copy()) for name, array, _ in board.arrays() if name != "heard_us"]
     assert heard(board, out(10, 900, received=40 * 86_400), out(10, 900, replayed=True)) == []
-    for (name, was), (_, now) in zip(before, [pair for pair in board.arrays() if pair[0] != "heard_us"], strict=True):
+    for (name, was), (_, now, _) in zip(before, [one for one in board.arrays() if one[0] != "heard_us"], strict=True):
         np.testing.assert_array_equal(was, now, name)
 
 
@@ -199,7 +200,7 @@ def test_after_a_crash_a_fault_that_was_read_again_and_never_told_is_told_with_t
     heard(board, out(10, 0), out(10, 900), out(11, 0), out(11, 900))
     told = Transition(LIGHTING.name, "lamp_out", 11, "fire", NOW_US + 900_000_000, 0, 3, "", Explanation({}, {}, 900.0))
     mark(board, before, [told])
-    assert board.lives["lamp_out"].firing[board.rows(np.array([10, 11]))].tolist() == [False, True]
+    assert board.lives["lamp_out"].firing[board.slot[board.rows(np.array([10, 11]))]].tolist() == [False, True]
     assert heard(board, out(10, 960), out(11, 960)) == [("lamp_out", "fire", 10, "")]
 
 
@@ -281,7 +282,7 @@ def test_it_does_not_matter_how_the_log_is_cut(stream, cuts):
         if first < last:
             in_parts += heard(cut, *stream[first:last])
     assert sorted(at_once) == sorted(in_parts)
-    for (_, a), (_, b) in zip(whole.arrays(), cut.arrays(), strict=True):
+    for (_, a, _), (_, b, _) in zip(whole.arrays(), cut.arrays(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 

@@ -8,6 +8,7 @@ from devices.registry import Registry
 from rules.board import Board
 from rules.evaluate import apply
 from rules.indicators import figures
+from rules.life import FIRING
 from tests.readings import NOW_US, readings_of
 
 LIGHTING, WATER = kinds()["street_lighting"], kinds()["water_meter"]
@@ -41,8 +42,8 @@ def test_the_split_of_a_night_counts_every_declared_lamp_once():
     board = lamps(*["dijon"] * 4)
     board.heard_us[:] = NOW_US
     board.heard_us[3] = 0  # never heard
-    board.lives["lamp_out"].firing[0] = True
-    board.lives["lamp_silent"].firing[1] = True
+    for code, slot in (("lamp_out", 0), ("lamp_silent", 1)):
+        board.lives[code].flags[slot], board.lives[code].priority[slot] = FIRING, 3
     assert [of(board, name)["dijon"] for name in ("sound", "at_fault", "silent")] == [(1, 4), (1, 4), (1, 4)]
 
 

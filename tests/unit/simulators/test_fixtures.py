@@ -11,7 +11,7 @@ import pytest
 
 from devices.kind import kinds
 from hub.clock import to_us
-from rules.board import is_known
+from rules.view import is_known
 from simulators.city import City
 from simulators.fault_table import SORTS
 from simulators.faults import plan_faults

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from devices.holidays import easter, public_holidays
 from hub.clock import to_us
 from hub.errors import BadFile
 from simulators.city import City
-from simulators.holidays import easter, is_school_holiday, public_holidays, read_school_holidays
+from simulators.holidays import is_school_holiday, read_school_holidays
 from simulators.hours import Hours
 from simulators.night import HOUR_US, Schedule
 from simulators.water import Water

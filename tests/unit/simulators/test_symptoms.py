@@ -15,7 +15,7 @@ from devices.registry import Device
 from hub.clock import to_us
 from ingest.codecs.codec import Heard, Reject
 from ingest.codecs.native import CODEC
-from rules.board import is_known
+from rules.view import is_known
 from simulators.city import City, make_city
 from simulators.fault_table import SORTS
 from simulators.faults import Fault, plan_faults

@@ -1,0 +1,236 @@
+"""What is remembered of a subject beyond its newest value: the value before, and rolling windows of event time. Pure.
+
+A window is made of panes that begin at whole multiples of their length, each with its count, sum, least and greatest
+value, so that its memory does not depend on how often a device speaks. It covers the current pane and one whole span
+before it, and is unknown until a device has spoken for that long.
+
+Arrays are by slot: the place of a device among those of its type, shape (n,) or (panes, n).
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.columns import Step, Window
+from devices.kind import Column
+from hub.clock import SECOND_US
+
+Slots = NDArray[np.intp]
+Times = NDArray[np.int64]
+NEVER = 0
+HOUR_US = 3600 * SECOND_US
+STATS = {"mean": ("count", "sum"), "still": ("rise",)}
+"""What the panes must keep for a question, where that is not its own name."""
+
+
+def stats_for(how: str) -> tuple[str, ...]:
+    """The statistics that a window's question needs of its panes."""
+    return ("count", "sum") if how[0] == "p" and how[1:].isdigit() else STATS.get(how, (how,))
+
+
+def increase(value: Column, before: Column, rolls_at: float | None) -> Column:
+    """By how much a counter rose, shape (n,): one that stands lower began again, or rolled over at `rolls_at`."""
+    rise = value - before
+    again = rise < 0
+    began = value.copy()
+    if rolls_at is not None:
+        rolled = (before > 0.9 * rolls_at) & (value < 0.1 * rolls_at)
+        began[rolled] = (value + rolls_at - before)[rolled]
+    return np.where(again, began, rise)
+
+
+@dataclass(frozen=True, slots=True)
+class Panes:
+    """A subject's panes of one length."""
+
+    pane_us: int
+    newest: Times
+    """Number of the pane of the last value, shape (n,); NEVER before the first."""
+    first: Times
+    """Number of the pane of the first value."""
+    stats: Mapping[str, Column]
+    """By name, shape (panes, n)."""
+
+    @classmethod
+    def blank(cls, n: int, pane_s: int, panes: int, stats: Collection[str]) -> Self:
+        """For n devices that never spoke."""
+        made = {name: np.full((panes, n), _EMPTY[name]) for name in sorted(stats)}
+        return cls(pane_s * SECOND_US, np.zeros(n, np.int64), np.zeros(n, np.int64), made)
+
+    def push(self, slots: Slots, ts_us: Times, values: Column, rise: Column, changed: Column) -> None:
+        """Take in a value for each of some slots, each slot once; times do not go back."""
+        pane = ts_us // self.pane_us
+        self._turn(slots, pane, rise)
+        told = {"count": np.ones_like(values), "sum": values, "min": values, "max": values}
+        told |= {"rise": rise, "changes": changed}
+        for name, kept in self.stats.items():
+            at = pane % len(kept), slots
+            kept[at] = _ADD[name](kept[at], told[name])
+
+    def _turn(self, slots: Slots, pane: Times, rise: Column) -> None:
+        """Empty the panes between the last value's and this one's."""
+        ahead = pane - self.newest[slots]
+        turning = ahead > 0
+        if not turning.any():
+            return
+        slots, pane, ahead, rise = slots[turning], pane[turning], ahead[turning], rise[turning]
+        fresh = self.newest[slots] == NEVER
+        self.first[slots[fresh]] = pane[fresh]
+        for name, kept in self.stats.items():
+            for back in range(min(int(ahead.max()), len(kept))):
+                skipped = ahead > back
+                empty: Column | float = _EMPTY[name]
+                if name == "rise" and back:  # what rose while nothing was told, nobody knows when
+                    empty = np.where(rise[skipped] > 0, np.nan, 0.0)
+                kept[(pane[skipped] - back) % len(kept), slots[skipped]] = empty
+        self.newest[slots] = pane
+
+    def look(self, asked: Window, slots: Slots, at_us: Times) -> Column:
+        """A question over the window at a time each, shape of slots; NaN where it cannot be told."""
+        now, newest, first = at_us // self.pane_us, self.newest[slots], self.first[slots]
+        length = len(next(iter(self.stats.values())))
+        place = np.arange(length)[:, None]
+        number = newest - (newest - place) % length
+        within = (number >= now - asked.panes) & (number <= now) & (number >= first)
+        if asked.how == "still":
+            within &= number < now
+        found = _ASK[asked.how if asked.how in _ASK else "percentile"](
+            {name: self.stats[name][:, slots] for name in stats_for(asked.how)}, within, asked.how
+        )
+        filled = (first != NEVER) & (first <= now - asked.panes)
+        return np.where(filled, found, np.nan)
+
+    def arrays(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
+        """The state by name; slot is the last axis."""
+        yield "newest", self.newest
+        yield "first", self.first
+        yield from self.stats.items()
+
+
+Stats = Mapping[str, Column]
+_EMPTY = {"count": 0.0, "sum": 0.0, "min": np.nan, "max": np.nan, "rise": 0.0, "changes": 0.0}
+_ADD = {name: np.fmin if name == "min" else np.fmax if name == "max" else np.add for name in _EMPTY}
+
+
+def _total(stats: Stats, within: NDArray[np.bool_], how: str) -> Column:
+    total: Column = np.nansum(stats[how], axis=0, where=within)
+    return total
+
+
+def _mean(stats: Stats, within: NDArray[np.bool_], _: str) -> Column:
+    count: Column = np.sum(stats["count"], axis=0, where=within)
+    total: Column = np.sum(stats["sum"], axis=0, where=within)
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+
+def _least(stats: Stats, within: NDArray[np.bool_], _: str) -> Column:
+    least: Column = np.fmin.reduce(np.where(within, stats["min"], np.nan), axis=0)
+    return least
+
+
+def _greatest(stats: Stats, within: NDArray[np.bool_], _: str) -> Column:
+    greatest: Column = np.fmax.reduce(np.where(within, stats["max"], np.nan), axis=0)
+    return greatest
+
+
+def _still(stats: Stats, within: NDArray[np.bool_], _: str) -> Column:
+    """Whole panes in which a counter did not rise; unknown when there is none, but one may hide in a gap."""
+    still = np.count_nonzero(within & (stats["rise"] == 0), axis=0).astype(np.float64)
+    hidden = (within & np.isnan(stats["rise"])).any(axis=0)
+    return np.where((still == 0) & hidden, np.nan, still)
+
+
+def _percentile(stats: Stats, within: NDArray[np.bool_], how: str) -> Column:
+    """Of the means of the panes, by linear interpolation between the two nearest."""
+    told = within & (stats["count"] > 0)
+    means = np.divide(stats["sum"], stats["count"], out=np.full_like(stats["sum"], np.nan), where=told)
+    means.sort(axis=0)  # NaN comes last
+    count = np.count_nonzero(told, axis=0)
+    place = np.maximum(count - 1, 0) * int(how[1:]) / 100
+    low = np.floor(place).astype(np.intp)
+    high, column = np.minimum(low + 1, np.maximum(count - 1, 0)), np.arange(means.shape[1])
+    found: Column = means[low, column] + (place - low) * (means[high, column] - means[low, column])
+    return found
+
+
+_ASK = {
+    "count": _total,
+    "sum": _total,
+    "rise": _total,
+    "changes": _total,
+    "mean": _mean,
+    "min": _least,
+    "max": _greatest,
+    "still": _still,
+    "percentile": _percentile,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A subject of the devices of one type."""
+
+    value: Column
+    at_us: Times
+    before: Column
+    before_us: Times
+    rolls_at: float | None
+    panes: Mapping[int, Panes]
+    """By their length in seconds."""
+
+    @classmethod
+    def of(cls, n: int, asked: Collection[Step | Window], rolls_at: float | None = None) -> Self:
+        """A blank one for n devices that can answer these questions."""
+        windows = [one for one in asked if isinstance(one, Window)]
+        panes = {}
+        for pane_s in sorted({window.pane_s for window in windows}):
+            same = [window for window in windows if window.pane_s == pane_s]
+            stats = {name for window in same for name in stats_for(window.how)}
+            panes[pane_s] = Panes.blank(n, pane_s, max(window.panes for window in same) + 1, stats)
+        unknown, never = np.full(n, np.nan), np.zeros(n, np.int64)
+        return cls(unknown, never, unknown.copy(), never.copy(), rolls_at, panes)
+
+    def push(self, slots: Slots, ts_us: Times, values: Column) -> None:
+        """Take in what was told, each slot once at most; the unknown, and what is not newer, is left out."""
+        new = ~np.isnan(values) & (ts_us > self.at_us[slots])
+        if not new.all():
+            slots, ts_us, values = slots[new], ts_us[new], values[new]
+        before = self.value[slots]
+        known = ~np.isnan(before)
+        rise = np.where(known, increase(values, before, self.rolls_at), 0.0)
+        changed = (known & (values != before)).astype(np.float64)
+        self.before[slots], self.before_us[slots] = before, self.at_us[slots]
+        self.value[slots], self.at_us[slots] = values, ts_us
+        for panes in self.panes.values():
+            panes.push(slots, ts_us, values, rise, changed)
+
+    def step(self, how: str, slots: Slots) -> Column:
+        """The newest value against the one before, shape of slots; NaN before there are two."""
+        value, before = self.value[slots], self.before[slots]
+        gap_us = np.where(np.isnan(before), np.nan, self.at_us[slots] - self.before_us[slots])
+        match how:
+            case "prev":
+                return before
+            case "diff":
+                return value - before
+            case "gap_s":
+                return gap_us / SECOND_US
+        rise = increase(value, before, self.rolls_at)
+        return rise if how == "rise" else rise / (gap_us / HOUR_US)
+
+    def window(self, asked: Window, slots: Slots, at_us: Times) -> Column:
+        """A question over a window, shape of slots."""
+        return self.panes[asked.pane_s].look(asked, slots, at_us)
+
+    def arrays(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
+        """The state by name; slot is the last axis."""
+        yield "value", self.value
+        yield "at_us", self.at_us
+        yield "before", self.before
+        yield "before_us", self.before_us
+        for pane_s, panes in self.panes.items():
+            for name, array in panes.arrays():
+                yield f"{pane_s}.{name}", array
