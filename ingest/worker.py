@@ -28,6 +28,7 @@ from ingest.again import messages_again
 from ingest.city import DEVICES, City, Shared
 from ingest.codecs.codec import Codec
 from ingest.decode import decode
+from ingest.expectations import Expectations
 from ingest.history import History
 from ingest.log import Flag, LogReader, Message, trim
 from ingest.refusal import Refusal
@@ -113,6 +114,7 @@ class Worker:
             self.store_line(),
             self.history.run(),
             self.registry_line(),
+            Expectations(self.database_url, self.clock, self.city, self.history.zone).run(),
             self.voice.live.run(self.city.boards),
         )
         tasks: list[asyncio.Task[object]] = [asyncio.create_task(line) for line in lines]
