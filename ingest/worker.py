@@ -29,6 +29,7 @@ from ingest.city import DEVICES, City, Shared
 from ingest.codecs.codec import Codec
 from ingest.decode import decode
 from ingest.expectations import Expectations
+from ingest.fences import Fences
 from ingest.history import History
 from ingest.log import Flag, LogReader, Message, trim
 from ingest.refusal import Refusal
@@ -108,12 +109,15 @@ class Worker:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop; whatever line fails stops the worker, as if it were killed."""
+        fences = Fences(self.database_url, self.home, self.city)
+        fences.recall()
         await self.restore()
         lines = (
             self.rules_line(),
             self.store_line(),
             self.history.run(),
             self.registry_line(),
+            fences.run(),
             Expectations(self.database_url, self.clock, self.city, self.history.zone).run(),
             self.voice.live.run(self.city.boards),
         )

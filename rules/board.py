@@ -79,6 +79,8 @@ class Board:
     """What the history leads to expect, by column name: shape (n,), or (hours, n) for those of an hour."""
     fences: dict[str, object] = field(default_factory=dict)
     """Geofences by name, as prepared shapes of shapely in degrees (lon, lat)."""
+    knows_fences: bool = True
+    """Are all fences among them? Else one that is not is unknown, not empty."""
     delayed: "Sequence[Delayed]" = ()
     """Where rules that wait for late readings see them in their order."""
     _rules_of: dict[str, tuple[Rule, ...]] = field(default_factory=dict)
@@ -162,7 +164,7 @@ class Board:
         return self
 
     def expect(
-        self, name: str, device_no: NDArray[np.integer], values: Column, *, hour: int = 0, hours: int = 1
+        self, name: str, device_no: NDArray[np.integer], values: NDArray[np.floating], *, hour: int = 0, hours: int = 1
     ) -> None:
         """What the history leads to expect of devices, shape (n,), in the column of that name.
 
@@ -176,10 +178,12 @@ class Board:
         here = rows >= 0
         (column[hour] if hours > 1 else column)[rows[here]] = values[here]
 
-    def fence_in(self, fences: Mapping[str, object]) -> None:
-        """These are the geofences from now on."""
+    def fence_in(self, fences: Mapping[str, object] | None) -> None:
+        """These are the geofences from now on, all of them; None: they are not known."""
         self.fences.clear()
-        self.fences.update(fences)
+        self.fences.update(fences or {})
+        for board in (self, *(delayed.board for delayed in self.delayed)):
+            board.knows_fences = fences is not None
 
     def __len__(self) -> int:
         return len(self.device_no)
@@ -276,7 +280,7 @@ class Board:
     def take_over_from(self, old: "Board") -> None:
         """Know of the devices what an older board of the kind knew, and let wait what waited there."""
         self.take_over(old.numbers(), {name: array for name, array, _ in old.arrays()})
-        self.fence_in(old.fences)
+        self.fence_in(old.fences if old.knows_fences else None)
         _, here, there = np.intersect1d(self.device_no, old.device_no, assume_unique=True, return_indices=True)
         for name, column in old.usual.items():
             self.usual[name] = np.full((*column.shape[:-1], len(self)), np.nan, column.dtype)
@@ -379,7 +383,7 @@ def fields_of(kind: Kind, names: Collection[str]) -> Iterator[str]:
             case Usual(field=subject):
                 yield subject
             case Fence():
-                yield from ("lat", "lon")
+                yield from ("lat", "lon") if kind.is_mobile else ()
             case None if name in derived:
                 yield from fields_of(kind, derived[name].columns)
             case None if name in kind.field_names:
