@@ -164,13 +164,26 @@ def _degree_m(lat: float) -> NDArray[np.float64]:
 def as_geojson(parts: Iterable[FencePart]) -> bytes:
     """A FeatureCollection that `parse_fences` reads."""
     features = [
-        {
-            "type": "Feature",
-            "properties": {"name": part.name}
-            | ({"use": part.use} if part.use else {})
-            | ({"width_m": part.width_m} if part.width_m else {}),
-            "geometry": part.geometry,
-        }
+        _feature(
+            part.geometry,
+            name=part.name,
+            **({"use": part.use} if part.use else {}),
+            **({"width_m": part.width_m} if part.width_m else {}),
+        )
         for part in parts
     ]
-    return msgspec.json.format(msgspec.json.encode({"type": "FeatureCollection", "features": features}), indent=1)
+    return msgspec.json.format(msgspec.json.encode(_collection(features)), indent=1)
+
+
+def as_shapes(parts: Iterable[FencePart]) -> bytes:
+    """A FeatureCollection of what each fence covers, to be drawn."""
+    drawn = {name: msgspec.Raw(shapely.to_geojson(shape).encode()) for name, shape in shapes(parts).items()}
+    return msgspec.json.encode(_collection([_feature(shape, name=name) for name, shape in drawn.items()]))
+
+
+def _feature(geometry: object, **properties: object) -> dict[str, object]:
+    return {"type": "Feature", "properties": properties, "geometry": geometry}
+
+
+def _collection(features: Sequence[object]) -> dict[str, object]:
+    return {"type": "FeatureCollection", "features": features}
