@@ -410,6 +410,7 @@ class Kind:
             case Fence():
                 return None
             case Usual(field=subject):
+                # Where a device was is in its readings alone.
                 subjects: tuple[str, ...] = tuple(field.name for field in self.fields if not field.is_place)
             case Step(subject=subject) | Window(subject=subject):
                 subjects = (*self.field_names, *(formula.function.__name__ for formula in self.derived))
