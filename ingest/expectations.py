@@ -2,29 +2,35 @@
 
 The figures of an hour come before it begins, so that the rules have them from its first second on; those of nights and
 days four times a day, as meters tell their nights late. A reading is judged by its own hour's figures, as far as they
-were loaded. The rules never wait for this: without a database they go on with what is known, or know nothing of it.
+were loaded. The rules never wait for this: without a database they go on with what was loaded
+last, which a file of the home keeps over a restart.
 """
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from devices.columns import Usual, asked
 from devices.kind import kinds
 from hub.clock import Clock
-from hub.errors import DatabaseUnavailable
+from hub.errors import BadFile, DatabaseUnavailable
+from ingest import arrays
 from ingest.city import City
 from rules.board import expected
 from store.database import Absence, Connection, DatabaseRefused, answering, connect, refused
 from store.usual import HOURS_OF, Asking
 
 logger = structlog.get_logger("worker")
+FILE, NUMBERS = "usual.npz", "device_no"
 HOUR = timedelta(hours=1)
 AFTER = timedelta(minutes=5)
 """What the last hour told is rolled up by then, but for what comes late."""
@@ -50,8 +56,34 @@ class Expectations:
     clock: Clock
     city: City
     zone: ZoneInfo
+    home: Path
     done: set[Due] = field(default_factory=set)
     """What was loaded and is still wanted."""
+
+    def recall(self) -> None:
+        """Begin with what was loaded last, so that a restart changes nothing for the rules."""
+        try:
+            found = arrays.read(self.home / FILE) or {}
+        except BadFile:  # the database tells it again
+            return
+        for name, board in self.city.boards.items():
+            device_no = found.get(f"{name}/{NUMBERS}", np.array([], np.int32))
+            for column in expected(board.kind, board.rules):
+                hours = HOURS_OF.get(word_of(column), 1)
+                kept = found.get(f"{name}/{column}")
+                if kept is not None and kept.size == hours * len(device_no):
+                    for hour, values in enumerate(kept.reshape(hours, -1)):
+                        board.expect(column, device_no, values, hour=hour, hours=hours)
+
+    async def _remember(self) -> None:
+        """Keep what is loaded for a restart; by a thread, as only this line changes it."""
+        found: dict[str, NDArray[Any]] = {}
+        for name, board in self.city.boards.items():
+            if board.usual:
+                found[f"{name}/{NUMBERS}"] = board.device_no
+                found |= {f"{name}/{column}": values for column, values in board.usual.items()}
+        with suppress(OSError):  # a disk that refuses: it is loaded again after a restart
+            await asyncio.to_thread(arrays.write, self.home / FILE, found)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -63,6 +95,7 @@ class Expectations:
                         while missing := self.missing():
                             await self._load(connection, missing[0])
                     away.ends()
+                    await self._remember()
             except DatabaseUnavailable as error:
                 if away.begins():
                     logger.warning("what is usual cannot be read; rules go on with what they know", why=str(error))

@@ -110,7 +110,9 @@ class Worker:
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop; whatever line fails stops the worker, as if it were killed."""
         fences = Fences(self.database_url, self.home, self.city)
+        expectations = Expectations(self.database_url, self.clock, self.city, self.history.zone, self.home)
         fences.recall()
+        expectations.recall()
         await self.restore()
         lines = (
             self.rules_line(),
@@ -118,7 +120,7 @@ class Worker:
             self.history.run(),
             self.registry_line(),
             fences.run(),
-            Expectations(self.database_url, self.clock, self.city, self.history.zone).run(),
+            expectations.run(),
             self.voice.live.run(self.city.boards),
         )
         tasks: list[asyncio.Task[object]] = [asyncio.create_task(line) for line in lines]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -14,7 +15,7 @@ from devices.policy import Policy
 from devices.registry import Registry
 from hub.clock import Clock, to_us
 from ingest.city import City
-from ingest.expectations import Expectations
+from ingest.expectations import FILE, Expectations
 from rules.board import Board
 from rules.evaluate import apply
 from rules.view import View
@@ -178,17 +179,19 @@ def double_flow(flow_m3h: Column, flow_m3h__usual_hour: Column, total_m3__usual_
     return (flow_m3h > 2 * flow_m3h__usual_hour) & (total_m3__usual_day > 0)
 
 
-async def test_the_worker_loads_what_rules_ask_for_and_they_fire(connection: Connection, database_url: str) -> None:
+async def test_the_worker_loads_what_rules_ask_for_and_they_fire(
+    connection: Connection, database_url: str, tmp_path: Path
+) -> None:
     rows = [(int(n), "dijon", "water_meter", f"W{n}", "meter", None, None, 47.3, 5.0, True, {}) for n in NUMBERS]
     city = City.of(Registry.of_rows(1, rows))
     policy = Policy(own={"water_meter": [double_flow]})
     board = city.boards["water_meter"] = Board.of(METER, city.registry, policy)
     clock = Clock(0, to_us(NOW), 1e-9)
-    line = Expectations(database_url, clock, city, PARIS)
+    line = Expectations(database_url, clock, city, PARIS, tmp_path)
     running = asyncio.create_task(line.run())
     try:
         async with asyncio.timeout(20):
-            while line.missing():  # noqa: ASYNC110
+            while not (tmp_path / FILE).exists():  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
     finally:
         running.cancel()
@@ -205,6 +208,12 @@ async def test_the_worker_loads_what_rules_ask_for_and_they_fire(connection: Con
         now_us=to_us(NOW),
     )
     assert [(t.code, t.device_no) for t in told if t.code == "double_flow"] == [("double_flow", 1)]
+    assert not line.missing()
+    again = City.of(city.registry)
+    blank = again.boards["water_meter"] = Board.of(METER, city.registry, policy)
+    Expectations("", clock, again, PARIS, tmp_path).recall()
+    np.testing.assert_array_equal(blank.usual["flow_m3h__usual_hour"], usual)
+    assert blank.usual["total_m3__usual_day"].tolist()[:3] == board.usual["total_m3__usual_day"].tolist()[:3]
     newer = Board.of(METER, Registry.of_rows(2, [rows[2], rows[0]]), policy)
     newer.take_over_from(board)
     view = View(newer, np.array([0, 1]), to_us(NOW), "meter")
@@ -214,10 +223,10 @@ async def test_the_worker_loads_what_rules_ask_for_and_they_fire(connection: Con
     assert line.missing() == [] and not newest.usual  # nobody asks for it any more
 
 
-async def test_without_a_database_the_line_waits() -> None:
+async def test_without_a_database_the_line_waits(tmp_path: Path) -> None:
     city = City.of(Registry.of_rows(1, [(1, "dijon", "water_meter", "W", "meter", None, None, 47.3, 5.0, True, {})]))
     city.boards["water_meter"] = Board.of(METER, city.registry, Policy(own={"water_meter": [double_flow]}))
-    line = Expectations("postgresql://nobody@127.0.0.1:1/nothing", Clock(), city, PARIS)
+    line = Expectations("postgresql://nobody@127.0.0.1:1/nothing", Clock(), city, PARIS, tmp_path)
     running = asyncio.create_task(line.run())
     await asyncio.sleep(0.1)
     assert not running.done() and line.missing()

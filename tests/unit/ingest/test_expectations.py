@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -33,7 +34,7 @@ def line_at(moment: datetime, *rules: Rule) -> Expectations:
         city.boards[name] = Board.of(replace(kind, rules=()), city.registry)
     policy = Policy(own={LIGHTING.name: rules})
     city.boards[LIGHTING.name] = Board.of(replace(LIGHTING, rules=()), city.registry, policy)
-    return Expectations("", Clock(to_us(NOON), to_us(moment), 1e-9), city, ZoneInfo("Europe/Paris"))
+    return Expectations("", Clock(to_us(NOON), to_us(moment), 1e-9), city, ZoneInfo("Europe/Paris"), Path("/nowhere"))
 
 
 def test_what_rules_ask_for_is_found_through_groups_with_its_type():
