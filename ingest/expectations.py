@@ -2,8 +2,8 @@
 
 The figures of an hour come before it begins, so that the rules have them from its first second on; those of nights and
 days four times a day, as meters tell their nights late. A reading is judged by its own hour's figures, as far as they
-were loaded. The rules never wait for this: without a database they go on with what was loaded
-last, which a file of the home keeps over a restart.
+were loaded. The rules never wait for this: without a database they go on with what was loaded last, which a file of
+the home keeps over a restart.
 """
 
 import asyncio
