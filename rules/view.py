@@ -164,7 +164,7 @@ class View(Mapping[str, Column]):
         )
         unknown = np.isnan(lat) | np.isnan(lon)
         if shape is None:
-            return np.where(unknown, np.nan, 0.0)
+            return np.where(unknown, np.nan, 0.0 if self.board.knows_fences else np.nan)
         return np.where(unknown, np.nan, shapely.contains_xy(shape, lon, lat).astype(np.float64))
 
 
