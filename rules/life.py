@@ -92,7 +92,7 @@ class Outcome:
     """Fires on, with another priority."""
     cleared: Mask
     unstable: Mask
-    """Has fired too often; it says so with what fired now."""
+    """Has fired too often; it says so with what it tells while it fires."""
 
     @property
     def told(self) -> Mask:
@@ -114,27 +114,26 @@ def live(life: Life, slots: Slots, seen: Seen, ts_us: Times, *, hold_us: Times |
         fired, cleared = moving & (ts_us - since >= hold_us), np.zeros_like(firing)
     confirmed = seen.known & seen.bad & firing & (flags & LOUD == 0) & seen.worth_a_call & ~cleared
     regraded = seen.known & seen.bad & firing & ~cleared & ~confirmed & (life.priority[slots] != seen.priority)
-    unstable = _count(life, slots, fired, ts_us) if fired.any() else np.zeros_like(fired)
 
-    flags = np.where(fired, FIRING | np.where(unstable, UNSTABLE, 0), np.where(cleared, 0, flags)).astype(np.uint8)
+    flags = np.where(fired, FIRING, np.where(cleared, 0, flags)).astype(np.uint8)
+    if fired.any():
+        flags[fired] |= _count(life, slots[fired], ts_us[fired])
     flags[(fired & seen.worth_a_call) | confirmed] |= LOUD
     life.flags[slots] = flags
     life.since_us[slots] = np.where(fired | cleared, NEVER, since)
     told = fired | confirmed | regraded
     if told.any():
         life.priority[slots[told]] = seen.priority[told]
-    return Outcome(fired, confirmed, regraded, cleared, unstable)
+    return Outcome(fired, confirmed, regraded, cleared, flags & UNSTABLE != 0)
 
 
-def _count(life: Life, slots: Slots, fired: Mask, ts_us: Times) -> Mask:
-    """Count what fires now; where it is too often."""
-    here, now_s = slots[fired], ts_us[fired] // SECOND_US
-    anew = (now_s - life.first_s[here] > FLAPPING_S) | (life.fires[here] == 0)
-    life.fires[here] = np.where(anew, 1, np.minimum(life.fires[here], 254) + 1)
-    life.first_s[here] = np.where(anew, now_s, life.first_s[here])
-    unstable = np.zeros_like(fired)
-    unstable[fired] = life.fires[here] > FLAPS
-    return unstable
+def _count(life: Life, slots: Slots, ts_us: Times) -> NDArray[np.uint8]:
+    """Count what fires now; UNSTABLE where it is too often, else 0."""
+    now_s = ts_us // SECOND_US
+    anew = (now_s - life.first_s[slots] > FLAPPING_S) | (life.fires[slots] == 0)
+    life.fires[slots] = np.where(anew, 1, np.minimum(life.fires[slots], 254) + 1)
+    life.first_s[slots] = np.where(anew, now_s, life.first_s[slots])
+    return np.where(life.fires[slots] > FLAPS, UNSTABLE, 0).astype(np.uint8)
 
 
 def rounds(row: NDArray[np.integer]) -> NDArray[np.intp]:
