@@ -46,12 +46,12 @@ def apply(board: Board, readings: Readings, *, now_us: int) -> list[Transition]:
 
 def tick(board: Board, *, now_us: int) -> list[Transition]:
     """Evaluate the rules that depend on the clock or on other devices, on every device, and those that have waited."""
-    transitions = release(board, until_us=now_us, now_us=now_us)
+    released, transitions = release(board, until_us=now_us, now_us=now_us), list[Transition]()
     for rule in board.rules:
         rows = board.rows_of_type(rule.type) if rule.code in board.timed else _switched_off(board, rule)
         if len(rows):
             transitions += _evaluate(rule, View(board.watching(rule), rows, now_us, rule.type))
-    return _in_causal_order(board.kind, transitions)
+    return released + _in_causal_order(board.kind, transitions)
 
 
 def release(board: Board, *, until_us: int, now_us: int) -> list[Transition]:
