@@ -10,8 +10,8 @@ from devices.kind import Column, Kind, Mask, Rule
 from devices.registry import Registry
 
 Scope = Literal["city", "commune", "model", "group", "device"]
-"""From the widest to the narrowest; the narrower counts, and of two groups the smaller. A group is a device and all that
-hangs from it: a feeder with its lamps, a cabinet with its feeders and their lamps."""
+"""From the widest to the narrowest; the narrower counts, and of two groups the smaller. A group is a device and all
+that hangs from it: a feeder with its lamps, a cabinet with its feeders and their lamps."""
 WIDEST_FIRST: tuple[Scope, ...] = get_args(Scope)
 
 

@@ -366,9 +366,7 @@ def is_timed(kind: Kind, names: Collection[str]) -> bool:
     """Does a column depend on the wall clock or on other devices, also through what it is made of?"""
     derived = {formula.function.__name__: formula for formula in kind.derived}
     return any(
-        name in CLOCK
-        or isinstance(asked(name), Group)
-        or (name in derived and is_timed(kind, derived[name].columns))
+        name in CLOCK or isinstance(asked(name), Group) or (name in derived and is_timed(kind, derived[name].columns))
         for name in names
     )
 

@@ -1,8 +1,7 @@
 """A kind for tests whose rules ask for every sort of column: pumps that hang from stations, and how they talk."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -255,9 +254,7 @@ def know(made: Board) -> None:
 def reference(policy: Policy | None = None) -> Reference:
     """The same city for the slow evaluator."""
     devices = {
-        no: Device(
-            no, type_, "dijon" if no < 12 else "quetigny", parent_of(no) or 0, *place(no), {}, no != 30
-        )
+        no: Device(no, type_, "dijon" if no < 12 else "quetigny", parent_of(no) or 0, *place(no), {}, no != 30)
         for type_, nos in NUMBERS.items()
         for no in nos
     }
@@ -268,17 +265,39 @@ def reference(policy: Policy | None = None) -> Reference:
     return made
 
 
-def stream(seed: int, length: int) -> list[Step]:
+def say(chance: random.Random, no: int) -> Mapping[str, float]:
+    """Something that a device may tell."""
+    return {
+        "level": chance.randint(0, 9),
+        "flow": chance.randint(0, 9),
+        "total_m3": chance.choice((0, 3, 20, 50, 50, 50, 95, 99)),
+        "running": chance.randint(0, 1),
+        "open_door": chance.randint(0, 1),
+    }
+
+
+TALKERS = (1, 2, 10, 11, 12, 13, 20, 30, 99)
+"""Who may speak; nobody knows 99."""
+
+
+def stream(
+    seed: int,
+    length: int,
+    say: Callable[[random.Random, int], Mapping[str, float]] = say,
+    talkers: Sequence[int] = TALKERS,
+) -> list[Step]:
     """Steps of random time: readings, late, repeated, replayed and ahead of their time, and ticks."""
     chance, now_us, steps, said = random.Random(seed), BEGAN_US, list[Step](), list[Reading]()
-    talkative = chance.sample((1, 2, 10, 11, 12, 13, 20, 30, 99), chance.randint(1, 9))
+    talkative = chance.sample(talkers, chance.randint(1, len(talkers)))
     gaps = chance.choice(((0, 1, 5), (1, 5, 10, 20), (5, 10, 30, 100, 4000), (0, 5, 900)))
     for _ in range(length):
         now_us += chance.choice(gaps) * SECOND_US
         if chance.random() < 0.25:
             steps.append(now_us)
             continue
-        reading = said_by(chance, chance.choice(talkative), now_us)
+        no, delay_s = chance.choice(talkative), chance.choice((0, 0, 0, 0, 0, 1, 5, 20, 50, 70, 300, -5, 90_000))
+        told = {name: value for name, value in say(chance, no).items() if chance.random() < 0.7}
+        reading = Reading(no, now_us - delay_s * SECOND_US, now_us, told, chance.random() < 0.05)
         if said and chance.random() < 0.1:
             reading = chance.choice(said)._replace(received_us=now_us, replayed=chance.random() < 0.3)
         reading = reading._replace(offset=len(said))
@@ -288,20 +307,6 @@ def stream(seed: int, length: int) -> list[Step]:
         else:
             steps.append([reading])
     return steps
-
-
-def said_by(chance: random.Random, no: int, received_us: int) -> Reading:
-    """Something that a device says."""
-    delay_s = chance.choice((0, 0, 0, 0, 0, 1, 5, 20, 50, 70, 300, -5, 90_000))
-    told = {
-        "level": chance.randint(0, 9),
-        "flow": chance.randint(0, 9),
-        "total_m3": chance.choice((0, 3, 20, 50, 50, 50, 95, 99)),
-        "running": chance.randint(0, 1),
-        "open_door": chance.randint(0, 1),
-    }
-    kept = {name: float(value) for name, value in told.items() if chance.random() < 0.7}
-    return Reading(no, received_us - delay_s * SECOND_US, received_us, kept, chance.random() < 0.05)
 
 
 def readings(told: Sequence[Reading], kind: Kind = PUMPS) -> Readings:
@@ -324,10 +329,8 @@ def readings(told: Sequence[Reading], kind: Kind = PUMPS) -> Readings:
 
 def heard(transitions: Sequence[Transition]) -> list[Told]:
     """Transitions as far as they are compared, each rule's on each device in their order."""
-    return by_rule(
-        Told(t.code, t.device_no, t.action, t.ts_us, t.quiet, t.priority, t.unstable) for t in transitions
-    )
+    return by_rule(Told(t.code, t.device_no, t.action, t.ts_us, t.quiet, t.priority, t.unstable) for t in transitions)
 
 
-def by_rule(told) -> list[Told]:
+def by_rule(told: Iterable[Told]) -> list[Told]:
     return sorted(told, key=lambda one: (one.code, one.device_no))

@@ -1,7 +1,7 @@
 """What rules mean, evaluated slowly: one device and one reading at a time, in dicts and floats. Pure.
 
 The engine must equal it. It shares no code with the engine but the functions that are conditions, which it calls with
-arrays of one element, and the parser of column names. What was told is kept whole, and every question asks it all again.
+arrays of one element, and the parser of column names. What was told is kept whole; every question asks it all again.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -176,12 +176,23 @@ class Reference:
 
     def tick(self, now_us: int) -> list[Told]:
         told = self.release(now_us, now_us)
-        for rule in self.rules:
-            for device in self.devices.values():
-                timed = any(self.is_timed(name) for name in rule.columns)
-                if timed and device.type == rule.type and device.commissioned:
-                    told += self.evaluate(rule, device, Moment(now_us, now_us))
+        for city in (self, *self.late):
+            for rule in city.rules:
+                for device in city.devices.values():
+                    timed = any(self.is_timed(name) for name in rule.columns) and device.commissioned
+                    if device.type == rule.type and (timed or city.is_on_though_off(rule, device)):
+                        told += city.evaluate(rule, device, Moment(now_us, now_us))
         return told
+
+    def is_on_though_off(self, rule: Rule, device: Device) -> bool:
+        """Does a rule fire that was switched off?"""
+        course = self.courses.get((rule.code, device.no), Course())
+        return course.firing and self.threshold(rule, "enabled", device) == 0
+
+    def tune(self, overrides: Sequence[Override]) -> None:
+        """Other thresholds from now on."""
+        for city in (self, *self.late):
+            city.overrides = overrides
 
     def _take_in(self, reading: Reading) -> Iterator[tuple[Device, int]]:
         device = self.devices[reading.device_no]
@@ -386,36 +397,38 @@ class Reference:
 
     def column(self, device: Device, name: str, moment: Moment) -> float:
         """What a rule reads under a name; NaN is unknown."""
-        question = asked(name)
-        if isinstance(question, Group):
-            values = [
-                self.column(one, question.subject, moment._replace(at_us=moment.now_us))
-                for one in self.members(device, question)
-            ]
-            if question.group == "siblings" and device.parent not in self.devices:
-                return nan
-            if question.radius_m is not None and isnan(device.lat):
-                return nan
-            return over(question.how, [value for value in values if not isnan(value)])
-        if isinstance(question, Step | Window):
-            if moment.live_only and self.how_heard(device, question.subject) != LIVE:
-                return nan
-            history = device.history.get(question.subject, [])
-            if isinstance(question, Step):
-                return step(question.how, history)
-            return window(question, history, moment.at_us)
-        if isinstance(question, Usual):
-            hours = self.usual.get(name, {}).get(device.no)
-            local = self.local(moment.at_us)
-            return nan if hours is None else hours[local.hour + (24 * local.weekday() if len(hours) == 168 else 0)]
-        if isinstance(question, Fence):
-            return self._within(device, question.name, moment)
+        match asked(name):
+            case Group() as group:
+                return self._over(device, group, moment)
+            case Step() | Window() as question:
+                return self._remembered(device, question, moment)
+            case Usual():
+                hours = self.usual.get(name, {}).get(device.no)
+                local = self.local(moment.at_us)
+                return nan if hours is None else hours[local.hour + (24 * local.weekday() if len(hours) == 168 else 0)]
+            case Fence(fence):
+                return self._within(device, fence, moment)
         if name in self.kind.field_names:
             known = not moment.live_only or device.how.get(name, LIVE) == LIVE
             return device.values.get(name, nan) if known else nan
         if name in (attribute.name for attribute in self.kind.attributes):
             return device.attributes.get(name, nan)
         return self._other(device, name, moment)
+
+    def _over(self, device: Device, group: Group, moment: Moment) -> float:
+        if group.group == "siblings" and device.parent not in self.devices:
+            return nan
+        if group.radius_m is not None and isnan(device.lat):
+            return nan
+        at_now = moment._replace(at_us=moment.now_us)
+        values = [self.column(one, group.subject, at_now) for one in self.members(device, group)]
+        return over(group.how, [value for value in values if not isnan(value)])
+
+    def _remembered(self, device: Device, question: Step | Window, moment: Moment) -> float:
+        if moment.live_only and self.how_heard(device, question.subject) != LIVE:
+            return nan
+        history = device.history.get(question.subject, [])
+        return step(question.how, history) if isinstance(question, Step) else window(question, history, moment.at_us)
 
     def _other(self, device: Device, name: str, moment: Moment) -> float:
         local = self.local(moment.at_us)
@@ -531,16 +544,16 @@ def window(question: Window, history: Sequence[Sample], at_us: int) -> float:
     for sample in history:
         panes.get(sample.ts_us // pane_us, []).append(sample)
     told = [sample for pane in panes.values() for sample in pane]
-    if question.how == "count":
-        return float(len(told))
-    if not told:
-        return nan
-    if question.how == "still":
+    if question.how == "still" and told:
         return _still(panes, history, newest, now, pane_us)
+    return float(len(told)) if question.how == "count" else _figure(question.how, told, panes) if told else nan
+
+
+def _figure(how: str, told: Sequence[Sample], panes: Mapping[int, Sequence[Sample]]) -> float:
     values = [sample.value for sample in told]
-    if question.how[0] == "p":
+    if how[0] == "p":
         means = sorted(sum(s.value for s in pane) / len(pane) for pane in panes.values() if pane)
-        place = (len(means) - 1) * int(question.how[1:]) / 100
+        place = (len(means) - 1) * int(how[1:]) / 100
         low, high = floor(place), min(floor(place) + 1, len(means) - 1)
         return means[low] + (place - low) * (means[high] - means[low])
     return {
@@ -550,7 +563,7 @@ def window(question: Window, history: Sequence[Sample], at_us: int) -> float:
         "max": max(values),
         "rise": float(sum(sample.rise for sample in told)),
         "changes": float(sum(not isnan(s.before) and s.value != s.before for s in told)),
-    }[question.how]
+    }[how]
 
 
 def _still(
