@@ -13,6 +13,7 @@ from devices.readings import Readings
 from devices.registry import Registry
 from devices.transition import Transition
 from rules.board import Board
+from rules.evaluate import apply, tick
 from tests.reference import SECOND_US, Device, Reading, Reference, Told
 
 BEGAN_US = 1_792_886_100_000_000
@@ -233,9 +234,9 @@ def parent_of(no: int) -> int | None:
     return None if no < 10 or no >= 30 else no // 10
 
 
-def board(policy: Policy | None = None, devices: Registry | None = None) -> Board:
+def board(policy: Policy | None = None, devices: Registry | None = None, kind: Kind = PUMPS) -> Board:
     """The engine, with the history and the fence that these rules ask for, and watching."""
-    made = Board.of(PUMPS, devices or registry(), policy)
+    made = Board.of(kind, registry() if devices is None else devices, policy)
     know(made)
     made.watch(BEGAN_US)
     return made
@@ -321,7 +322,9 @@ def readings(told: Sequence[Reading], kind: Kind = PUMPS) -> Readings:
         received_us=np.array([one.received_us for one in told], np.int64),
         time_flagged=np.zeros(n, bool),
         replayed=np.array([one.replayed for one in told], bool),
-        values=np.array([[one.told.get(name, np.nan) for one in told] for name in kind.field_names]).reshape(-1, n),
+        values=np.array([[one.told.get(name, np.nan) for one in told] for name in kind.field_names]).reshape(
+            len(kind.fields), n
+        ),
         rest={},
         strangers={},
     )
@@ -330,6 +333,18 @@ def readings(told: Sequence[Reading], kind: Kind = PUMPS) -> Readings:
 def heard(transitions: Sequence[Transition]) -> list[Told]:
     """Transitions as far as they are compared, each rule's on each device in their order."""
     return by_rule(Told(t.code, t.device_no, t.action, t.ts_us, t.quiet, t.priority, t.unstable) for t in transitions)
+
+
+def engine_tells(made: Board, steps: Sequence[Step]) -> list[list[Told]]:
+    """What the engine tells at each step."""
+    return [
+        heard(
+            tick(made, now_us=step)
+            if isinstance(step, int)
+            else apply(made, readings(step, made.kind), now_us=step[-1].received_us)
+        )
+        for step in steps
+    ]
 
 
 def by_rule(told: Iterable[Told]) -> list[Told]:

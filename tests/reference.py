@@ -403,17 +403,21 @@ class Reference:
             case Step() | Window() as question:
                 return self._remembered(device, question, moment)
             case Usual():
-                hours = self.usual.get(name, {}).get(device.no)
-                local = self.local(moment.at_us)
-                return nan if hours is None else hours[local.hour + (24 * local.weekday() if len(hours) == 168 else 0)]
+                return self._expected(device, name, moment)
             case Fence(fence):
                 return self._within(device, fence, moment)
-        if name in self.kind.field_names:
-            known = not moment.live_only or device.how.get(name, LIVE) == LIVE
-            return device.values.get(name, nan) if known else nan
-        if name in (attribute.name for attribute in self.kind.attributes):
-            return device.attributes.get(name, nan)
+        return self._plain(device, name, moment)
+
+    def _plain(self, device: Device, name: str, moment: Moment) -> float:
+        if name in self.kind.field_names and moment.live_only and device.how.get(name, LIVE) != LIVE:
+            return nan
+        if name in (*self.kind.field_names, *(attribute.name for attribute in self.kind.attributes)):
+            return device.values.get(name, device.attributes.get(name, nan))
         return self._other(device, name, moment)
+
+    def _expected(self, device: Device, name: str, moment: Moment) -> float:
+        hours, local = self.usual.get(name, {}).get(device.no), self.local(moment.at_us)
+        return nan if hours is None else hours[local.hour + (24 * local.weekday() if len(hours) == 168 else 0)]
 
     def _over(self, device: Device, group: Group, moment: Moment) -> float:
         if group.group == "siblings" and device.parent not in self.devices:
