@@ -15,7 +15,8 @@ from ingest import checkpoint
 from ingest.checkpoint import Checkpoint
 from rules.board import Board
 from rules.life import FIRING, LOUD
-from tests.pumps import NUMBERS, board, engine_tells, know, registry, stream
+from tests.pumps import BEGAN_US, NUMBERS, board, engine_tells, know, registry, stream
+from tests.reference import SECOND_US, Reading
 from tests.street import TALKERS_OF_LIGHT, lighting, registry_of_light, say_of_light
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -109,3 +110,14 @@ def test_a_checkpoint_of_the_first_format_is_understood(seed, cut):
     assert engine_tells(blank, steps[cut:]) == engine_tells(old, steps[cut:])
     empty = Board.of(old.kind, registry())
     Checkpoint(uuid4(), 0, 0, {old.kind.name: first_format(old)}).restore(empty)
+
+
+def test_what_was_held_in_the_first_format_is_held_on():
+    old = lighting()[1]
+    out = {"dim_pct": 100.0, "power_w": 0.0}
+    engine_tells(old, [[Reading(10, BEGAN_US, BEGAN_US, out)]])
+    blank = Board.of(old.kind, registry_of_light())
+    Checkpoint(uuid4(), 0, 0, {old.kind.name: first_format(old)}).restore(blank)
+    later_us = BEGAN_US + 600 * SECOND_US
+    told = engine_tells(blank, [[Reading(10, later_us, later_us, out)]])
+    assert [(one.code, one.action) for one in told[0]] == [("lamp_out", "fire")]
