@@ -46,7 +46,7 @@ def of_the_first(told: list[list[tuple[object, ...]]]) -> list[list[tuple[object
 
 
 @given(seed=SEEDS, length=st.integers(2, 60), cut=st.integers(1, 59))
-@settings(max_examples=4)
+@settings(max_examples=3)
 def test_a_checkpoint_goes_on_as_if_nothing_had_happened(seed, length, cut):
     steps, old = stream(seed, length), board()
     whole = engine_tells(board(), steps)
@@ -98,7 +98,7 @@ def first_format(old: Board) -> dict[str, NDArray[np.generic]]:
 
 
 @given(seed=SEEDS, cut=st.integers(1, 59))
-@settings(max_examples=4)
+@settings(max_examples=3)
 def test_a_checkpoint_of_the_first_format_is_understood(seed, cut):
     steps, old = stream(seed, 60, say_of_light, TALKERS_OF_LIGHT), lighting()[1]
     engine_tells(old, steps[:cut])

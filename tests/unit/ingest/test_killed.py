@@ -168,7 +168,7 @@ PLACES = st.sets(st.integers(1, 39), max_size=3)
 
 
 @given(seed=SEEDS, saves=PLACES, deaths=PLACES, mute=st.booleans())
-@settings(max_examples=3)
+@settings(max_examples=2)
 def test_after_a_kill_the_same_is_told_and_nothing_twice(seed, saves, deaths, mute):
     check(seed, 40, saves, deaths, mute)
 

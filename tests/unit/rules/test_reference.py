@@ -29,7 +29,7 @@ def agree(reference_: Reference, board_: Board, steps: list[Step]) -> None:
 
 
 @given(**STREAMS)
-@settings(max_examples=8)
+@settings(max_examples=5)
 def test_the_engine_tells_what_the_reference_tells(seed, length):
     agree(reference(), board(), stream(seed, length))
 
