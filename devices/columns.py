@@ -8,7 +8,7 @@ of the words of CLOCK and SKY. Two underscores ask for more of a subject, which 
                                p05 to p95
     current_a__usual_hour      what the history leads to expect: see USUAL
     children__dark__share      over other devices: children, siblings, commune or near_500m, and then share, count,
-                               known, sum, mean, median, min or max
+                               known, sum, mean, median, min or max; siblings and commune count the device itself
     in__depot                  within a geofence of that name
 """
 

@@ -5,13 +5,14 @@ place of a device among those of its type. Times are int64 microseconds since 19
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.columns import Fence, Group, Step, Usual, Window, asked
+from devices.columns import CLOCK, Fence, Group, Step, Usual, Window, asked
 from devices.kind import Column, Kind, Mask, Rule, kinds
 from devices.policy import Policy
 from devices.readings import Readings
@@ -75,6 +76,8 @@ class Board:
     """By type and subject, what is remembered beyond the newest value, by slot."""
     row_by_no: NDArray[np.int32]
     """Row of a device number, -1 for other kinds' devices."""
+    timed: Collection[str]
+    """Codes of the rules that depend on the wall clock or on other devices, so that every tick must evaluate them."""
     usual: dict[str, NDArray[np.floating]] = field(default_factory=dict)
     """What the history leads to expect, by column name: shape (n,), or (hours, n) for those of an hour."""
     fences: dict[str, object] = field(default_factory=dict)
@@ -113,6 +116,7 @@ class Board:
         parent = np.where(part.parent_no > 0, row_by_no[part.parent_no], -1)
         every = policy.rules(kind)
         rules = every if lateness_s is None else tuple(rule for rule in every if rule.lateness_s == lateness_s)
+        here = tuple(rule for rule in rules if rule.lateness_s == (lateness_s or 0))
         rows_of = {t.name: rows for t, rows in zip(kind.types, rows_by_type, strict=True)}
         board = cls(
             kind=kind,
@@ -143,13 +147,13 @@ class Board:
             lives={rule.code: Life.blank(len(rows_of[rule.type])) for rule in rules},
             tracks={
                 (type_, subject): Track.of(len(rows_of[type_]), questions, rolls_at(kind, subject))
-                for (type_, subject), questions in remembered(kind, rules).items()
+                for (type_, subject), questions in remembered(kind, here).items()
             },
             row_by_no=row_by_no,
+            timed=frozenset(rule.code for rule in here if is_timed(kind, rule.columns)),
         )
         for device_type in kind.types:
-            here = (rule for rule in rules if rule.type == device_type.name and rule.lateness_s == (lateness_s or 0))
-            board._rules_of[device_type.name] = tuple(here)
+            board._rules_of[device_type.name] = tuple(rule for rule in here if rule.type == device_type.name)
         if lateness_s is None:
             board.delayed = tuple(
                 Delayed(int(late_s * SECOND_US), cls.of(kind, registry, policy, timezone, late_s).sharing(board))
@@ -201,6 +205,11 @@ class Board:
     def rules_of(self, type_: str) -> tuple[Rule, ...]:
         """The rules that see a type's readings on this board."""
         return self._rules_of.get(type_, ())
+
+    def watching(self, rule: Rule) -> "Board":
+        """The board on which a rule is evaluated: this one, or that of the rules that wait as long as it does."""
+        late_us = int(rule.lateness_s * SECOND_US)
+        return next((delayed.board for delayed in self.delayed if delayed.lateness_us == late_us), self)
 
     def type_index(self, name: str) -> int:
         return self.kind.types.index(self.kind.type(name))
@@ -287,8 +296,8 @@ class Board:
             self.usual[name][..., here] = column[..., there]
         for mine in self.delayed:
             for theirs in old.delayed:
-                if mine.lateness_us == theirs.lateness_us:
-                    mine.waiting, mine.released_us = theirs.waiting, theirs.released_us
+                if mine.lateness_us == theirs.lateness_us and (waiting := theirs.waiting) is not None:
+                    mine.put(waiting)
 
     def firing(self, rule: Rule) -> Rows:
         """The rows on which a rule fires."""
@@ -297,39 +306,62 @@ class Board:
 
 @dataclass(slots=True, eq=False)
 class Delayed:
-    """Readings on their way to rules that wait for late ones, and the board on which these rules see them."""
+    """Readings on their way to rules that wait for late ones, and the board on which these rules see them.
+
+    A reading is due once its lateness is over; one that comes still later, as it comes. So the order in which they are
+    seen depends on nothing but the readings, neither on ticks nor on how the log is cut.
+    """
 
     lateness_us: int
     board: Board
-    waiting: list[Readings] = field(default_factory=list)
-    released_us: int = NEVER
-    """Event time up to which everything was seen; what comes for a time before is too late."""
+    _heap: list[tuple[int, int, Readings]] = field(default_factory=list)
+    """When the first of some readings is due, how many came before, the readings."""
+    _count: int = 0
+
+    @property
+    def waiting(self) -> Readings | None:
+        """All that waits; None when nothing does."""
+        parts = [readings for _, _, readings in self._heap]
+        return Readings.joined(parts) if parts else None
 
     def put(self, readings: Readings) -> None:
-        """Let readings wait for their time."""
-        new = np.minimum(readings.ts_us, readings.received_us) > self.released_us
-        if new.any():
-            self.waiting.append(readings.where(new))
+        """Let readings wait for their time, those that a rule here looks at."""
+        board, rows = self.board, self.board.rows(readings.device_no)
+        watched = np.array([*(bool(board.rules_of(type_.name)) for type_ in board.kind.types), False])
+        known = np.flatnonzero(rows >= 0)
+        readings = readings.take(known[watched[board.type[rows[known]]]])
+        self._push(replace(readings, rest={}, strangers={}))
 
-    def due(self, now_us: int) -> Readings | None:
-        """Those whose lateness is over, in the order of event time; None when there are none."""
-        until_us = now_us - self.lateness_us
-        if until_us <= self.released_us or not self.waiting:
+    def due(self, until_us: int) -> Readings | None:
+        """Those that are due at a time, in the order in which they are to be seen; None when there are none."""
+        found = []
+        while self._heap and self._heap[0][0] <= until_us:
+            _, _, readings = heappop(self._heap)
+            is_due = self._due_us(readings) <= until_us
+            found.append(readings.where(is_due))
+            self._push(readings.where(~is_due))
+        if not found:
             return None
-        waiting = Readings.joined(self.waiting)
-        ts_us = np.minimum(waiting.ts_us, waiting.received_us)
-        is_due = ts_us <= until_us
-        self.released_us = until_us
-        if not is_due.any():
-            self.waiting = [waiting]
-            return None
-        self.waiting = [waiting.where(~is_due)] if not is_due.all() else []
-        due = np.flatnonzero(is_due)
-        return waiting.take(due[np.argsort(ts_us[due], kind="stable")])
+        due = Readings.joined(found)
+        ts_us = np.minimum(due.ts_us, due.received_us)
+        return due.take(np.lexsort((due.part, due.offset, ts_us, self._due_us(due))))
+
+    def _push(self, readings: Readings) -> None:
+        if len(readings):
+            heappush(self._heap, (int(self._due_us(readings).min()), self._count, readings))
+            self._count += 1
+
+    def _due_us(self, readings: Readings) -> Times:
+        ts_us = np.minimum(readings.ts_us, readings.received_us)
+        due_us: Times = np.maximum(ts_us + self.lateness_us, readings.received_us)
+        return due_us
 
 
 def remembered(kind: Kind, rules: Collection[Rule]) -> dict[tuple[str, str], set[Step | Window]]:
-    """What rules ask of each type's subjects beyond the newest value, also through groups and derived columns."""
+    """What rules ask of each type's subjects beyond the newest value, also through groups and derived columns.
+
+    A subject comes after those that it is made of.
+    """
     found: dict[tuple[str, str], set[Step | Window]] = {}
     for type_, name in read_by(kind, rules):
         question = asked(name)
@@ -347,25 +379,42 @@ def expected(kind: Kind, rules: Collection[Rule]) -> dict[str, set[str]]:
     return found
 
 
-def read_by(kind: Kind, rules: Collection[Rule]) -> set[tuple[str, str]]:
-    """Every column that rules read of each type (type, name), also through groups and derived columns."""
-    waiting = [(rule.type, name) for rule in rules for name in rule.all_columns]
+def read_by(kind: Kind, rules: Collection[Rule]) -> list[tuple[str, str]]:
+    """Every column that rules read of each type (type, name), also through groups and derived columns.
+
+    A column comes after those that it is made of.
+    """
+    found: dict[tuple[str, str], None] = {}
     derived = {formula.function.__name__: formula for formula in kind.derived}
-    seen = set(waiting)
-    while waiting:
-        type_, name = waiting.pop()
+    seen: set[tuple[str, str]] = set()
+
+    def look_into(type_: str, name: str) -> None:
+        if (type_, name) in seen:
+            return
+        seen.add((type_, name))
         match asked(name):
             case Group() as group:
-                more = [(kind.member_type(group, type_) or "", group.subject)]
+                look_into(kind.member_type(group, type_) or "", group.subject)
             case Step(subject=subject) | Window(subject=subject):
-                more = [(type_, subject)]
-            case Usual() | Fence():
-                more = []
-            case None:
-                more = [(type_, column) for column in derived[name].columns] if name in derived else []
-        waiting += [one for one in more if one not in seen]
-        seen.update(more)
-    return seen
+                look_into(type_, subject)
+            case None if name in derived:
+                for column in derived[name].columns:
+                    look_into(type_, column)
+        found[type_, name] = None
+
+    for rule in rules:
+        for name in rule.all_columns:
+            look_into(rule.type, name)
+    return list(found)
+
+
+def is_timed(kind: Kind, names: Collection[str]) -> bool:
+    """Does a column depend on the wall clock or on other devices, also through what it is made of?"""
+    derived = {formula.function.__name__: formula for formula in kind.derived}
+    return any(
+        name in CLOCK or isinstance(asked(name), Group) or (name in derived and is_timed(kind, derived[name].columns))
+        for name in names
+    )
 
 
 def rolls_at(kind: Kind, subject: str) -> float | None:

@@ -91,7 +91,7 @@ class Outcome(NamedTuple):
     """Fires on, with another priority."""
     cleared: Mask
     unstable: Mask
-    """Has fired too often; it says so with what fired now."""
+    """Has fired too often; it says so with what it tells while it fires."""
 
     @property
     def told(self) -> Mask:
@@ -125,7 +125,7 @@ def live(life: Life, slots: Slots, seen: Seen, ts_us: Times, *, hold_s: Column, 
     told = np.where(fired | confirmed | regraded, priority, flags // PRIORITY_BIT)
     life.flags[slots] = state + PRIORITY_BIT * told
     life.since_s[slots] = np.where(over, NEVER, since_s)
-    return Outcome(here, fired, confirmed, regraded, cleared, unstable)
+    return Outcome(here, fired, confirmed, regraded, cleared, state & UNSTABLE != 0)
 
 
 def _of(wait_s: Column, here: Slots) -> Column:
