@@ -341,7 +341,7 @@ def fields_of(kind: Kind, names: Collection[str]) -> Iterator[str]:
             case Usual(field=subject):
                 yield subject
             case Fence():
-                yield from ("lat", "lon")
+                yield from (axis for axis in ("lat", "lon") if axis in kind.field_names)
             case None if name in derived:
                 yield from fields_of(kind, derived[name].columns)
             case None if name in kind.field_names:

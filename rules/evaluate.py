@@ -166,9 +166,12 @@ def _priority(rule: Rule, view: View, tuned: Mapping[str, Column], bad: Mask) ->
     priority = np.full(len(view.rows), rule.priority, np.int8)
     if (other := tuned.get("priority")) is not None:
         priority = other.astype(np.int8)
-    for grade, formula in rule.grades if bad.any() else ():
-        holds = is_known(formula.columns, view) & formula(view, tuned)
-        priority = np.where(holds, np.minimum(priority, np.int8(grade)), priority)
+    here = np.flatnonzero(bad) if rule.grades else np.empty(0, np.intp)
+    if len(here):  # few, so that neighbours are looked at for few
+        part, mine = view.part(here), {name: column[here] for name, column in tuned.items()}
+        for grade, formula in rule.grades:
+            holds = is_known(formula.columns, part) & formula(part, mine)
+            priority[here] = np.where(holds, np.minimum(priority[here], np.int8(grade)), priority[here])
     return priority
 
 
@@ -193,8 +196,10 @@ def _told(
 ) -> Iterator[Transition]:
     """The transitions of what changed; few, so one by one."""
     board, life = view.board, view.board.lives[rule.code]
-    columns = {name: view[name] for name in rule.all_columns}
-    for index in np.flatnonzero(outcome.told).tolist():
+    changed = np.flatnonzero(outcome.told)
+    part = view.part(changed)
+    columns = {name: part[name] for name in rule.all_columns}
+    for place, index in enumerate(changed.tolist()):
         action: Action = "clear" if outcome.cleared[index] else "fire"
         thresholds = {
             name: float(tuned[name][index]) if name in tuned else own for name, own in rule.thresholds.items()
@@ -209,7 +214,7 @@ def _told(
             priority=int(life.priority[view.slots[index]]),
             quiet=QUIET[how[index]],
             explanation=Explanation(
-                {name: _number(column[index]) for name, column in columns.items()}, thresholds, thresholds["hold_s"]
+                {name: _number(column[place]) for name, column in columns.items()}, thresholds, thresholds["hold_s"]
             ),
             unstable=bool(outcome.unstable[index]),
         )
