@@ -27,15 +27,16 @@ def expected_a(current_a__usual_hour: Column, rated_current_a: Column) -> Column
         "de ses lampes sont éteintes ou en retard."
     ),
     priority=1,
-    optional=("contactor_closed", "rated_current_a", "current_a__usual_hour"),
+    optional=("contactor_closed", "rated_current_a", "current_a__usual_hour", "current_now_a", "current_a__count_30m"),
     any_of=("breaker_tripped", "current_a", "children__dark__share"),
     explained_by=("cabinet_silent",),
-    source="conditions: field practice; 20 % of the usual current, or of the rated, and 60 % of lamps: our default",
+    source="conditions: field practice; 20 % of the usual current, or of the rated, 60 % of lamps: our default",
     fires_on=(
         {"breaker_tripped": 1},
         {"contactor_closed": 1, "current_a": 0.4, "rated_current_a": 9},
         {"contactor_closed": 1, "current_a": 0.1, "current_a__usual_hour": 3},
         {"children__dark__share": 0.7},
+        {"current_a": 5, "current_now_a": 5, "current_a__count_30m": 14, "children__dark__share": 0.7},
     ),
     silent_on=(
         {"breaker_tripped": 0, "contactor_closed": 0, "current_a": 0, "rated_current_a": 9},
@@ -47,6 +48,14 @@ def expected_a(current_a__usual_hour: Column, rated_current_a: Column) -> Column
             "children__dark__share": 0.2,
         },
         {"contactor_closed": 1, "current_a": 1.2, "rated_current_a": 9, "current_a__usual_hour": 1.3},
+        {"contactor_closed": 1, "current_a": 5, "current_a__count_30m": 14, "children__dark__share": 0.9},
+        {
+            "contactor_closed": 1,
+            "current_a": 5,
+            "current_now_a": 5,
+            "current_a__count_30m": 4,
+            "children__dark__share": 0.9,
+        },
     ),
 )
 def feeder_out(
@@ -56,15 +65,21 @@ def feeder_out(
     rated_current_a: Column,
     current_a__usual_hour: Column,
     children__dark__share: Column,
+    current_now_a: Column,
+    current_a__count_30m: Column,
     *,
     min_current_ratio: float = 0.2,
     dark_share: float = 0.6,
+    min_heard: float = 8,
 ) -> Mask:
     """The breaker tripped, no current flows through a closed contactor, or most of its lamps are dark or overdue."""
     no_current = (contactor_closed == 1) & (
         current_a < min_current_ratio * expected_a(current_a__usual_hour, rated_current_a)
     )
-    return (breaker_tripped == 1) | no_current | (children__dark__share >= dark_share)
+    # Lamps that are overdue because their gateway is or was away say nothing of the supply.
+    away = ~np.isnan(current_a) & (np.isnan(current_now_a) | (current_a__count_30m < min_heard))
+    most_dark = (children__dark__share >= dark_share) & ~away
+    return (breaker_tripped == 1) | no_current | most_dark
 
 
 def supplied(
