@@ -18,7 +18,7 @@ from simulators.faults import Fault
 from simulators.simulate import Town
 from simulators.wire import Message
 
-STEP_US = 60_000_000
+MINUTE_US = 60_000_000
 
 
 def boards_of(city: City, names: Sequence[str]) -> tuple[dict[str, Board], dict[tuple[str, str], int]]:
@@ -52,12 +52,13 @@ def told(
     faults: Sequence[Fault],
     start_us: int,
     minutes: int,
+    step: int = 1,
 ) -> Iterator[Transition]:
-    """What fires and clears while a city talks for so many minutes."""
+    """What fires and clears while a city talks for so many minutes, looked at every `step` minutes."""
     town = Town(city, start_us, seed=1, faults=faults)
     for board in boards.values():
         board.watch(start_us)
-    for now_us in range(start_us + STEP_US, start_us + (minutes + 1) * STEP_US, STEP_US):
+    for now_us in range(start_us, start_us + (minutes + step) * MINUTE_US, step * MINUTE_US):
         heard = _readings(town.step(now_us), number)
         for name, board in boards.items():
             if name in heard:
