@@ -97,14 +97,12 @@ def _apply_round(
 
 def _keep(board: Board, rows: Rows, told: NDArray[np.float64], how: NDArray[np.uint8], same: Mask) -> None:
     """Know what was told, shape (fields, rows). `same` marks what is of the moment that is the newest already."""
-    fields = np.flatnonzero(~np.isnan(told).all(axis=1))  # most kinds have many fields that few devices tell
-    told, here = told[fields], np.ix_(fields, rows)
-    values, heard_how = board.values[here], board.heard_how[here]
+    values, heard_how = board.values[:, rows], board.heard_how[:, rows]
     # The same told again a day later does not make late what was told on time.
     how = np.where(same & (told == values), np.minimum(heard_how, how), how)
     is_told = ~np.isnan(told)
-    board.values[here] = np.where(is_told, told, values)
-    board.heard_how[here] = np.where(is_told, how, heard_how)
+    board.values[:, rows] = np.where(is_told, told, values)
+    board.heard_how[:, rows] = np.where(is_told, how, heard_how)
 
 
 def _remember(board: Board, type_: str, rows: Rows, ts_us: Times, told: NDArray[np.float64]) -> None:

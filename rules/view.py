@@ -164,7 +164,6 @@ class View(Mapping[str, Column]):
 def heard(board: Board, names: Sequence[str], rows: Rows) -> NDArray[np.uint8]:
     """How the fields that columns depend on were heard of rows: the worst of LIVE, LATE, REPLAYED; shape (rows,)."""
     fields = [board.kind.field_index(name) for name in sorted(set(fields_of(board.kind, names)))]
-    fields = [field for field in fields if board.heard_how[field].any()]  # none, on a day without replays
     how: NDArray[np.uint8] = board.heard_how[fields][:, rows].max(axis=0, initial=LIVE)
     return how
 
