@@ -341,7 +341,7 @@ def fields_of(kind: Kind, names: Collection[str]) -> Iterator[str]:
             case Usual(field=subject):
                 yield subject
             case Fence():
-                yield from (axis for axis in ("lat", "lon") if axis in kind.field_names)
+                yield from ("lat", "lon") if kind.is_mobile else ()
             case None if name in derived:
                 yield from fields_of(kind, derived[name].columns)
             case None if name in kind.field_names:
