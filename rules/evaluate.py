@@ -196,10 +196,8 @@ def _told(
 ) -> Iterator[Transition]:
     """The transitions of what changed; few, so one by one."""
     board, life = view.board, view.board.lives[rule.code]
-    changed = np.flatnonzero(outcome.told)
-    part = view.part(changed)
-    columns = {name: part[name] for name in rule.all_columns}
-    for place, index in enumerate(changed.tolist()):
+    columns = {name: view[name] for name in rule.all_columns}
+    for index in np.flatnonzero(outcome.told).tolist():
         action: Action = "clear" if outcome.cleared[index] else "fire"
         thresholds = {
             name: float(tuned[name][index]) if name in tuned else own for name, own in rule.thresholds.items()
@@ -214,7 +212,7 @@ def _told(
             priority=int(life.priority[view.slots[index]]),
             quiet=QUIET[how[index]],
             explanation=Explanation(
-                {name: _number(column[place]) for name, column in columns.items()}, thresholds, thresholds["hold_s"]
+                {name: _number(column[index]) for name, column in columns.items()}, thresholds, thresholds["hold_s"]
             ),
             unstable=bool(outcome.unstable[index]),
         )
