@@ -192,9 +192,12 @@ def _priority(rule: Rule, view: View, tuned: Mapping[str, Column], bad: Mask) ->
     priority = np.full(len(view.rows), rule.priority, np.uint8)
     if (other := tuned.get("priority")) is not None:
         priority = other.astype(np.uint8)
-    for grade, formula in rule.grades if bad.any() else ():
-        holds = is_known(formula.columns, view) & formula(view, tuned)
-        priority = np.where(holds, np.minimum(priority, np.uint8(grade)), priority)
+    here = np.flatnonzero(bad) if rule.grades else np.empty(0, np.intp)
+    if len(here):  # few, so that neighbours are looked at for few
+        part, mine = view.part(here), {name: column[here] for name, column in tuned.items()}
+        for grade, formula in rule.grades:
+            holds = is_known(formula.columns, part) & formula(part, mine)
+            priority[here] = np.where(holds, np.minimum(priority[here], np.uint8(grade)), priority[here])
     return priority
 
 

@@ -51,6 +51,11 @@ class View(Mapping[str, Column]):
         """The same, of what live readings have told."""
         return View(self.board, self.rows, self.now_us, self.type, self.at_us, live_only=True)
 
+    def part(self, places: Rows) -> "View":
+        """Of some of its rows, named by their place in it."""
+        at_us = None if self.at_us is None else self.at_us[places]
+        return View(self.board, self.rows[places], self.now_us, self.type, at_us, self.live_only)
+
     @cached_property
     def times_us(self) -> Times:
         """The time that each row is looked at."""
