@@ -242,6 +242,24 @@ def list_rules(
     command("rules").list_rules(kind, as_json=as_json)
 
 
+@rules_app.command(
+    "backtest", epilog="Example: beffroi rules backtest lamp_out --from 2026-11-15 --to 2026-11-25 --set hold_s=1800"
+)
+def backtest_rule(
+    rule: Annotated[str, typer.Argument(help="The rule's code.")],
+    since: Annotated[datetime, typer.Option("--from", help="The city's time.", formats=MOMENTS)],
+    until: Annotated[datetime, typer.Option("--to", help="Up to before; the city's time.", formats=MOMENTS)],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Another threshold, hold_s, calm_s or priority; repeatable."),
+    ] = None,
+    kind: Annotated[str | None, typer.Option(help="Where two kinds have a rule of that code.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole result, for programs.")] = False,
+) -> None:
+    """Run a rule over recorded history and show what it would have fired; with changes, beside the one in force."""
+    command("backtest").run(read_settings(), rule, since, until, kind=kind, changes=changes or (), as_json=as_json)
+
+
 @accounts_app.command("add", epilog="Example: beffroi accounts add cabinet-17 city/dijon/street_lighting/A-DIJ-017")
 def add_account(
     name: Annotated[str, typer.Argument(help="The account's name.")],

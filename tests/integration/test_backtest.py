@@ -1,0 +1,73 @@
+"""`beffroi rules backtest` on the real database: its readings through the rules, in order and in bounded memory."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from dashboard.backtest import backtest
+from devices.kind import kinds
+from hub.secrets import Secrets
+from rules.backtest import Trial
+from store.database import connect
+from tests.commands import beffroi
+from tests.database import fetch
+
+BEGAN = datetime(2026, 11, 20, 16, tzinfo=UTC)
+LIGHTING = kinds()["street_lighting"]
+LAMPS = """
+    INSERT INTO device (device_no, commune, kind, id, type, attributes, commissioned_at, changed_at, changed_version)
+    OVERRIDING SYSTEM VALUE
+    SELECT n, 'dijon', 'street_lighting', 'L' || n, 'lamp', '{"rated_power_w": 60}', now(), now(), 1
+    FROM generate_series(101, 120) n
+"""
+NIGHTS = """
+    INSERT INTO street_lighting (device_no, ts, received_at, dim_pct, power_w, driver_temp_c)
+    SELECT n, at, at + interval '2 hours', 100,
+        CASE WHEN n = 101 AND at >= %s::timestamptz + interval '2 hours' AND at < %s::timestamptz + interval '3 hours'
+             OR n = 102 AND at >= %s::timestamptz + interval '2 hours' AND at < %s::timestamptz + interval '140 minutes'
+        THEN 1 ELSE 60 END, NULL
+    FROM generate_series(101, 120) n,
+        generate_series(%s::timestamptz, %s::timestamptz + interval '33 hours', interval '15 minutes') at
+"""
+
+
+@pytest.fixture
+async def recorded_url(database_url: str) -> str:
+    """Twenty lamps over two nights, of which two were dark for a while."""
+    if not await fetch(database_url, "SELECT 1 FROM device"):
+        async with connect(database_url, autocommit=True) as connection:
+            await connection.execute(LAMPS)
+            await connection.execute(NIGHTS.encode(), [BEGAN] * 6)
+    return database_url
+
+
+async def test_a_changed_rule_beside_the_one_in_force(recorded_url: str) -> None:
+    rule = LIGHTING.rule("lamp_out")
+    trial = Trial(LIGHTING, rule, rule, {"hold_s": 1800})
+    async with connect(recorded_url) as connection:
+        until = BEGAN + timedelta(hours=33)
+        result = await backtest(connection, trial, BEGAN, until, timezone="Europe/Paris")
+        assert result.in_force is not None and result.difference is not None
+        assert (result.tried.fired, result.in_force.fired) == (1, 2)
+        assert (result.difference.both, result.difference.only_in_force) == (1, 1)
+        assert [one.id for one in result.difference.most_only_in_force] == ["L102"]
+        assert (result.readings, result.stopped_by, result.seen_to) == (20 * 4 * 33, None, until)
+        began = [hour.at for hour in result.hours if hour.in_force]
+        assert began == [BEGAN + timedelta(hours=2)], "when it was measured, not when it came"
+        assert result.tried.on_s == 1800
+
+        first = await backtest(connection, trial, BEGAN, until, timezone="Europe/Paris", row_limit=1)
+        assert (first.stopped_by, first.readings) == ("rows", 20 * 4 * 33), "a chunk is the least"
+        none = await backtest(connection, trial, BEGAN, until, timezone="Europe/Paris", deadline_s=0)
+        assert (none.stopped_by, none.readings, none.seen_to) == ("deadline", 0, BEGAN)
+        assert (await (await connection.execute("SELECT 1 AS one")).fetchone()) == {"one": 1}, "it can be used again"
+
+
+async def test_the_command(recorded_url: str, tmp_path: Path) -> None:
+    Secrets.of(tmp_path)
+    asked = ("rules", "backtest", "lamp_out", "--from", "2026-11-20", "--to", "2026-11-22T03:00")
+    code, said = await beffroi(recorded_url, tmp_path, *asked, "--set", "hold_s=1800")
+    assert code == 0, said
+    assert "both 1, only as tried 0, only in force 1" in said
+    assert "dijon/L102" in said and "Fri 20 Nov" in said and "█" in said
