@@ -19,7 +19,7 @@ from store.migrate import migrate
 from store.recorded import recorded
 from tests.conftest import hub_settings
 
-LAMPS, PER_FEEDER, HOURS = 3_400, 25, 14
+LAMPS, PER_FEEDER, HOURS = 34_000, 25, 14
 DUSK = datetime(2026, 11, 20, 16, tzinfo=UTC)
 CITY = """
     INSERT INTO device (device_no, commune, kind, id, type, parent_no, attributes, commissioned_at, changed_at,

@@ -1,6 +1,7 @@
 """Questions to the worker over MQTT: why does a rule fire on a device, or not?
 
-They come on `beffroi/why`, as MQTT 5 has requests. A question names the topic of its answer, under `beffroi/why/`; only accounts of the hub may publish there.
+They come on `beffroi/why`, as MQTT 5 has requests. Each names the topic of its answer, under `beffroi/why/`; only
+accounts of the hub may publish there.
 """
 
 import asyncio
