@@ -260,6 +260,17 @@ def backtest_rule(
     command("backtest").run(read_settings(), rule, since, until, kind=kind, changes=changes or (), as_json=as_json)
 
 
+@rules_app.command("why", epilog="Example: beffroi rules why street_lighting L00123 lamp_out --commune dijon")
+def why_rule(
+    kind: Annotated[str, typer.Argument(help="The kind of device.")],
+    device: Annotated[str, typer.Argument(metavar="ID", help="The device's id.")],
+    rule: Annotated[str | None, typer.Argument(help="The rule's code; every rule of the device when absent.")] = None,
+    commune: Annotated[str | None, typer.Option(help="Where two communes have a device of that id.")] = None,
+) -> None:
+    """Ask the worker why a rule fires on a device, or does not: what it sees now, thresholds, and how long it waits."""
+    command("why").run(read_settings(), kind, device, rule, commune=commune)
+
+
 @accounts_app.command("add", epilog="Example: beffroi accounts add cabinet-17 city/dijon/street_lighting/A-DIJ-017")
 def add_account(
     name: Annotated[str, typer.Argument(help="The account's name.")],
