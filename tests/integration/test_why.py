@@ -3,27 +3,42 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from pathlib import Path
 
 import aiomqtt
 import msgspec
 import pytest
 
+from dashboard.app import create_app
 from dashboard.asking_why import ask_why
 from devices.registry import Registry
 from hub.clock import Clock
-from hub.errors import BrokerUnavailable
+from hub.commands import why as command
+from hub.errors import BadSetting, BrokerUnavailable
 from hub.runtime.servers import Embedded
-from hub.settings import BrokerAddress
+from hub.secrets import Secrets
+from hub.settings import BrokerAddress, Settings
 from ingest.city import City
 from ingest.why import TOPIC, answer_questions
 from rules.evaluate import apply
 from rules.explain import Answer, Question
+from store.database import connect
+from store.people import ensure_person
+from tests.pages import browser
 from tests.readings import NOW_US, readings_of
 
 LAMPS = [
     (10, "dijon", "street_lighting", "L1", "lamp", None, None, 47.3, 5.0, True, {"rated_power_w": 60}),
     (11, "talant", "street_lighting", "L1", "lamp", None, None, 47.3, 5.0, True, {"rated_power_w": 60}),
 ]
+
+PASSWORD = "a password of the test"
+DEVICE = """
+    INSERT INTO device (device_no, commune, kind, id, type, lat, lon, attributes, commissioned_at, changed_at,
+        changed_version)
+    OVERRIDING SYSTEM VALUE
+    VALUES (10, 'dijon', 'street_lighting', 'L1', 'lamp', 47.3, 5.0, '{"rated_power_w": 60}', now(), now(), 1)
+"""
 
 
 @pytest.fixture
@@ -56,6 +71,34 @@ async def test_a_question_is_answered(asked: str, broker: Embedded) -> None:
 
     with suppress(BrokerUnavailable):  # whoever is no process of the hub may not ask, and hears nothing
         assert await ask_why(broker.simulator_url, Question(device_no=10), 0.5) is None
+
+
+async def test_the_page_asks(asked: str, own_database_url: str, tmp_path: Path) -> None:
+    async with connect(own_database_url) as conn:
+        await conn.execute(DEVICE)
+        await ensure_person(conn, "operator", PASSWORD, "operator")
+        await conn.commit()
+    settings = Settings.model_validate({"home": tmp_path})
+    app = create_app(settings=settings, database_url=own_database_url, mqtt_url=asked, clock=Clock())
+    async with app.router.lifespan_context(app), browser(app) as operator:
+        await operator.post("/login", data={"login": "operator", "password": PASSWORD})
+        assert "ask-why" in (await operator.get("/devices/10")).text
+        told = (await operator.get("/devices/10/why")).text
+        assert "Lampadaire éteint" in told and "Déclenchée : sa condition est remplie." in told
+        assert "il manque Température du driver" in told and "<html" not in told
+        app.state.mqtt_url = "mqtt://127.0.0.1:1"
+        assert "Le moteur de règles ne répond pas." in (await operator.get("/devices/10/why")).text
+
+
+async def test_the_command(asked: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Secrets.of(tmp_path)
+    settings = Settings.model_validate({"home": tmp_path, "mqtt_url": asked})
+    await asyncio.to_thread(command.run, settings, "street_lighting", "L1", "lamp_out", commune="dijon")
+    said = capsys.readouterr().out
+    assert said.startswith("P3 lamp_out, Lamp out: It fires: its condition holds.")
+    assert "Dimming command" in said and "min_ratio" in said
+    with pytest.raises(BadSetting, match="no rule that watches"):
+        await asyncio.to_thread(command.run, settings, "street_lighting", "L1", "door", commune="dijon")
 
 
 async def test_nobody_answers_elsewhere_and_nonsense_stops_nothing(asked: str) -> None:
