@@ -260,6 +260,16 @@ def backtest_rule(
     command("backtest").run(read_settings(), rule, since, until, kind=kind, changes=changes or (), as_json=as_json)
 
 
+@rules_app.command("test", epilog="Example: beffroi rules test docs/examples/lighting-rules.yaml")
+def test_rules(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="YAML: devices, readings, what is expected.")],
+    kind: Annotated[str | None, typer.Option(help="The tests of one kind alone.")] = None,
+) -> None:
+    """Play tables of readings on the rules, and compare what fires and clears. The exit code is 1 when a test fails."""
+    if exit_code := command("rules_test").run(files, kind):
+        raise typer.Exit(exit_code)
+
+
 @rules_app.command("why", epilog="Example: beffroi rules why street_lighting L00123 lamp_out --commune dijon")
 def why_rule(
     kind: Annotated[str, typer.Argument(help="The kind of device.")],
