@@ -287,8 +287,11 @@ class _Document:
             if hour > 23 or minute > 59 or second > 59:
                 raise _WrongError(node, f"{text} is no time of day")
             local = datetime.fromtimestamp(after_us / SECOND_US, self.zone).replace(microsecond=0)
-            moment = local.replace(hour=hour, minute=minute, second=second, fold=0)
-            return to_us(moment if to_us(moment) >= after_us else moment + timedelta(days=1))
+            told = local.replace(hour=hour, minute=minute, second=second)
+            days = (told, told + timedelta(days=1))
+            # In the night that has an hour twice, the second one may be meant.
+            moments = [to_us(day.replace(fold=fold)) for day in days for fold in (0, 1)]
+            return next(moment for moment in moments if moment >= after_us)
         if _DURATION.fullmatch(text) is not None:
             return self.start_us + int(_duration(node) * SECOND_US)
         moment_us = to_us(self._date(node))

@@ -83,8 +83,9 @@ def test_a_late_reading_does_not_rewind_and_the_night_that_has_an_hour_twice():
     late = "    readings: [{at: 18:00, device: L1, dim_pct: 100, power_w: 58},"
     late += " {at: 17:59, device: L1, dim_pct: 100, power_w: 1}]\n    expect: []\n"
     assert failures(HEAD + late) == []
-    text = (HEAD + DARK).replace("2026-11-20 18:00", "2026-10-25 01:30").replace("18:00", "0s").replace("18:30", "3h")
-    assert failures(text + "    expect: [{fire: lamp_out, on: L1, at: 2026-10-25T01:40+02:00}]\n") == []
+    twice = (HEAD + DARK).replace("2026-11-20 18:00", "2026-10-25 02:50")
+    twice = twice.replace("18:00", "02:10").replace("18:30", "02:30")  # the second 2 o'clock, 20 minutes later
+    assert failures(twice + "    expect: [{fire: lamp_out, on: L1, at: 2026-10-25T02:20+01:00}]\n") == []
 
 
 @pytest.mark.parametrize(
