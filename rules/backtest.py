@@ -169,6 +169,8 @@ class Run:
     """How many were seen, those of the warm-up too."""
     seen_us: int = 0
     """Event time up to which everything was seen."""
+    prepared_us: int = 0
+    """The hour for which the board was last told what is no reading."""
     tried: Firings = field(default_factory=Firings)
     in_force: Firings = field(default_factory=Firings)
     _next_tick_us: int = 0

@@ -3,15 +3,32 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dashboard.backtest import backtest
-from devices.kind import kinds
+from devices.kind import Column, Mask, Text, kinds, rule
 from hub.secrets import Secrets
 from rules.backtest import Trial
+from rules.board import Board
 from store.database import connect
 from tests.commands import beffroi
 from tests.database import fetch
+
+
+@rule(
+    type="lamp",
+    title=Text("Sous l'habitude", "Below the usual"),
+    help_fr="Essai.",
+    priority=3,
+    source="a test",
+    fires_on=({"power_w": 1, "power_w__usual_hour": 60},),
+    silent_on=({"power_w": 60, "power_w__usual_hour": 60},),
+)
+def below_usual(power_w: Column, power_w__usual_hour: Column) -> Mask:
+    """A test."""
+    return power_w < 0.8 * power_w__usual_hour
+
 
 BEGAN = datetime(2026, 11, 20, 16, tzinfo=UTC)
 LIGHTING = kinds()["street_lighting"]
@@ -43,8 +60,8 @@ async def recorded_url(database_url: str) -> str:
 
 
 async def test_a_changed_rule_beside_the_one_in_force(recorded_url: str) -> None:
-    rule = LIGHTING.rule("lamp_out")
-    trial = Trial(LIGHTING, rule, rule, {"hold_s": 1800})
+    lamp_out = LIGHTING.rule("lamp_out")
+    trial = Trial(LIGHTING, lamp_out, lamp_out, {"hold_s": 1800})
     async with connect(recorded_url) as connection:
         until = BEGAN + timedelta(hours=33)
         result = await backtest(connection, trial, BEGAN, until, timezone="Europe/Paris")
@@ -62,6 +79,21 @@ async def test_a_changed_rule_beside_the_one_in_force(recorded_url: str) -> None
         none = await backtest(connection, trial, BEGAN, until, timezone="Europe/Paris", deadline_s=0)
         assert (none.stopped_by, none.readings, none.seen_to) == ("deadline", 0, BEGAN)
         assert (await (await connection.execute("SELECT 1 AS one")).fetchone()) == {"one": 1}, "it can be used again"
+
+
+async def test_what_is_usual_comes_before_each_hour(recorded_url: str) -> None:
+    hours: list[datetime] = []
+
+    async def prepare(board: Board, at: datetime) -> None:
+        hours.append(at)
+        board.usual["power_w__usual_hour"] = np.full(len(board), 90.0 if len(hours) == 3 else 60.0)
+
+    trial = Trial(LIGHTING, below_usual)
+    async with connect(recorded_url) as connection:
+        until = BEGAN + timedelta(hours=33)
+        result = await backtest(connection, trial, BEGAN, until, timezone="Europe/Paris", prepare=prepare)
+    assert hours == [BEGAN + timedelta(hours=hour) for hour in range(33)]
+    assert [hour.at for hour in result.hours if hour.tried] == [hours[2]] and result.tried.devices == 20
 
 
 async def test_the_command(recorded_url: str, tmp_path: Path) -> None:
