@@ -1,6 +1,9 @@
 """`beffroi rules backtest` on the real database: its readings through the rules, in order and in bounded memory."""
 
+import asyncio
+import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +11,12 @@ import pytest
 
 from dashboard.backtest import backtest
 from devices.kind import Column, Mask, Text, kinds, rule
+from hub.commands import backtest as command
 from hub.secrets import Secrets
+from hub.settings import Settings
 from rules.backtest import Trial
 from rules.board import Board
 from store.database import connect
-from tests.commands import beffroi
 from tests.database import fetch
 
 
@@ -96,10 +100,17 @@ async def test_what_is_usual_comes_before_each_hour(recorded_url: str) -> None:
     assert [hour.at for hour in result.hours if hour.tried] == [hours[2]] and result.tried.devices == 20
 
 
-async def test_the_command(recorded_url: str, tmp_path: Path) -> None:
+async def test_the_command(recorded_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Secrets.of(tmp_path)
-    asked = ("rules", "backtest", "lamp_out", "--from", "2026-11-20", "--to", "2026-11-22T03:00")
-    code, said = await beffroi(recorded_url, tmp_path, *asked, "--set", "hold_s=1800")
-    assert code == 0, said
+    settings = Settings.model_validate({"home": tmp_path, "database_url": recorded_url})
+
+    async def call(changes: list[str], *, as_json: bool) -> str:
+        asked = partial(command.run, kind=None, changes=changes, as_json=as_json)
+        await asyncio.to_thread(asked, settings, "lamp_out", datetime(2026, 11, 20), datetime(2026, 11, 22, 3))
+        return capsys.readouterr().out
+
+    said = await call(["hold_s=1800"], as_json=False)
     assert "both 1, only as tried 0, only in force 1" in said
     assert "dijon/L102" in said and "Fri 20 Nov" in said and "█" in said
+    told = json.loads(await call([], as_json=True))
+    assert (told["tried"]["fired"], told["in_force"], told["devices"]) == (2, None, 20)

@@ -9,6 +9,8 @@ from devices.kind import kinds
 from devices.policy import Override, Policy
 from devices.registry import Registry
 from rules.backtest import TRIED, BadTrial, Run, Trial
+from rules.board import Board
+from rules.evaluate import apply
 from tests.readings import NOW_US, readings_of
 from tests.unit.rules.test_evaluate import FEEDER_NO, FIRST_LAMP_NO, lit, out
 
@@ -115,6 +117,22 @@ def test_what_the_city_has_tuned_counts_for_both_but_for_what_is_changed():
     assert board.thresholds["lamp_out"]["hold_s"].tolist() == [7200, 600, 600, 600]
     run = seen(trial, *NIGHT)
     assert len(run.sheets()[0]) == 2 and len(run.sheets()[1]) == 0, "it is switched off"
+
+
+def test_it_fires_what_the_whole_board_of_the_hub_fires():
+    chance = np.random.default_rng(3)
+    rows = [
+        {"no": no, "ts": ts, "dim_pct": chance.choice([0, 100]), "power_w": chance.choice([1, 45, 60]), "energy_wh": ts}
+        for ts in range(0, 4 * HOUR, 10 * MIN)
+        for no in (10, 11, 12)
+    ]
+    board = Board.of(LIGHTING, registry())
+    live = apply(board, readings_of("street_lighting", rows), now_us=NOW_US + 4 * HOUR * 10**6)
+    for rule in (rule for rule in LIGHTING.rules if rule.type == "lamp" and not rule.is_timed):
+        fired = sorted((t.device_no, t.ts_us) for t in live if t.code == rule.code and t.action == "fire")
+        sheet = seen(Trial(LIGHTING, rule), *rows, at_once=50).sheets()[0]
+        assert list(zip(sheet.device_no.tolist(), sheet.start_us.tolist(), strict=True)) == fired
+    assert {t.code for t in live} >= {"lamp_out", "lit_unasked"}
 
 
 def test_a_new_rule_has_nothing_beside_it_and_reads_only_what_it_needs():
