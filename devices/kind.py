@@ -410,7 +410,8 @@ class Kind:
             case Fence():
                 return None
             case Usual(field=subject):
-                subjects: tuple[str, ...] = self.field_names
+                # Where a device was is in its readings alone.
+                subjects: tuple[str, ...] = tuple(field.name for field in self.fields if not field.is_place)
             case Step(subject=subject) | Window(subject=subject):
                 subjects = (*self.field_names, *(formula.function.__name__ for formula in self.derived))
         return self._plain_fault(type, subject) if subject in subjects else f"{subject} is no field of {self.name}"

@@ -25,6 +25,7 @@ grafana_app = typer.Typer(no_args_is_help=True, help="Dashboards of Grafana, mad
 contracts_app = typer.Typer(no_args_is_help=True, help="Contracts of delegated providers.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys of contracts.")
 rules_app = typer.Typer(no_args_is_help=True, help="The rules that watch over devices.")
+fences_app = typer.Typer(no_args_is_help=True, help="Geofences that rules read.")
 quarantine_app = typer.Typer(no_args_is_help=True, help="What could not be stored.")
 log_app = typer.Typer(no_args_is_help=True, help="The log of raw messages.")
 people_app = typer.Typer(no_args_is_help=True, help="People who use the page.")
@@ -35,6 +36,7 @@ app.add_typer(grafana_app, name="grafana")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(keys_app, name="keys")
 app.add_typer(rules_app, name="rules")
+app.add_typer(fences_app, name="fences")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(log_app, name="log")
 app.add_typer(people_app, name="people")
@@ -450,6 +452,35 @@ def remove_team(name: Annotated[str, typer.Argument(help="The team's name.")]) -
 def adopt_log(reader: Annotated[str, typer.Argument(help="store or telealert.")]) -> None:
     """Make a reader go on in the log that is there; what it had not read and is not in it is lost, and counted."""
     typer.echo(command("log").adopt_log(read_settings(), reader))
+
+
+@fences_app.command("import", epilog="Example: beffroi fences import fences.geojson")
+def import_fences(
+    file: Annotated[Path, typer.Argument(help="GeoJSON: polygons, and lines with a width_m, each with a name.")],
+) -> None:
+    """Put the fences of a file in place of those of the same names, all or none. Rules see them within 5 seconds."""
+    command("fences").import_file(read_settings(), file)
+
+
+@fences_app.command("list", epilog="Example: beffroi fences list")
+def list_fences() -> None:
+    """Every fence, with what it is for and the rules of the kinds that read it."""
+    command("fences").list_fences(read_settings())
+
+
+@fences_app.command("remove", epilog="Example: beffroi fences remove depot")
+def remove_fence(name: Annotated[str, typer.Argument(help="The fence's name.")]) -> None:
+    """Remove a fence. To a rule that reads it every device is then outside."""
+    command("fences").remove(read_settings(), name)
+
+
+@fences_app.command("export", epilog="Example: beffroi fences export fences.geojson")
+def export_fences(
+    file: Annotated[Path, typer.Argument(help="A GeoJSON file, or - for standard output.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+) -> None:
+    """Write every fence into a file that can be imported again."""
+    command("fences").export_file(read_settings(), file, force=force)
 
 
 ReasonOption = Annotated[str | None, typer.Option(help="One reason alone.")]

@@ -12,7 +12,7 @@ from devices.readings import Readings
 from hub.errors import BadFile
 from ingest import arrays
 from rules.board import Board, Delayed
-from rules.life import FIRING, LOUD
+from rules.life import FIRING, LOUD, PRIORITY_BIT
 
 NUMBERS = "device_no"
 WAITING = ("offset", "part", "device_no", "ts_us", "received_us", "time_flagged", "replayed", "values")
@@ -107,5 +107,6 @@ def _take_over_first_format(board: Board, state: Arrays) -> None:
             continue
         here = (row >= 0) & (board.type[row] == board.type_index(rule.type))
         life, slots = board.lives[rule.code], board.slot[row[here]]
-        life.flags[slots] = np.where(told[0][here], FIRING, 0) | np.where(told[1][here], LOUD, 0)
-        life.priority[slots] = np.where(told[0][here], rule.priority, 0)
+        life.flags[slots] = np.where(
+            told[0][here], FIRING + PRIORITY_BIT * rule.priority + np.where(told[1][here], LOUD, 0), 0
+        )

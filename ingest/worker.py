@@ -28,6 +28,8 @@ from ingest.again import messages_again
 from ingest.city import DEVICES, City, Shared
 from ingest.codecs.codec import Codec
 from ingest.decode import decode
+from ingest.expectations import Expectations
+from ingest.fences import Fences
 from ingest.history import History
 from ingest.log import Flag, LogReader, Message, trim
 from ingest.refusal import Refusal
@@ -108,12 +110,18 @@ class Worker:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop; whatever line fails stops the worker, as if it were killed."""
+        fences = Fences(self.database_url, self.home, self.city)
+        expectations = Expectations(self.database_url, self.clock, self.city, self.history.zone, self.home)
+        fences.recall()
+        expectations.recall()
         await self.restore()
         lines = (
             self.rules_line(),
             self.store_line(),
             self.history.run(),
             self.registry_line(),
+            fences.run(),
+            expectations.run(),
             self.voice.live.run(self.city.boards),
             answer_questions(self.voice.live.broker, self.city, self.clock),
         )

@@ -75,10 +75,12 @@ class Board:
     """By type and subject, what is remembered beyond the newest value, by slot."""
     row_by_no: NDArray[np.int32]
     """Row of a device number, -1 for other kinds' devices."""
-    usual: dict[str, Column] = field(default_factory=dict)
+    usual: dict[str, NDArray[np.floating]] = field(default_factory=dict)
     """What the history leads to expect, by column name: shape (n,), or (hours, n) for those of an hour."""
     fences: dict[str, object] = field(default_factory=dict)
     """Geofences by name, as prepared shapes of shapely in degrees (lon, lat)."""
+    knows_fences: bool = True
+    """Are all fences among them? Else one that is not is unknown, not empty."""
     delayed: "Sequence[Delayed]" = ()
     """Where rules that wait for late readings see them in their order."""
     _rules_of: dict[str, tuple[Rule, ...]] = field(default_factory=dict)
@@ -150,15 +152,38 @@ class Board:
             board._rules_of[device_type.name] = tuple(here)
         if lateness_s is None:
             board.delayed = tuple(
-                Delayed(int(late_s * SECOND_US), cls.of(kind, registry, policy, timezone, late_s).sharing(board.lives))
+                Delayed(int(late_s * SECOND_US), cls.of(kind, registry, policy, timezone, late_s).sharing(board))
                 for late_s in sorted({rule.lateness_s for rule in rules} - {0.0})
             )
         return board
 
-    def sharing(self, lives: Mapping[str, Life]) -> Self:
-        """This board, with the lives of its rules in another's place."""
-        self.lives = {rule.code: lives[rule.code] for rule in self.rules}
+    def sharing(self, other: "Board") -> Self:
+        """This board, with the lives of its rules, what is usual and the fences in another's place."""
+        self.lives = {rule.code: other.lives[rule.code] for rule in self.rules}
+        self.usual, self.fences = other.usual, other.fences
         return self
+
+    def expect(
+        self, name: str, device_no: NDArray[np.integer], values: NDArray[np.floating], *, hour: int = 0, hours: int = 1
+    ) -> None:
+        """What the history leads to expect of devices, shape (n,), in the column of that name.
+
+        With `hours`, 24 or 168, it is that of one hour of the day or of the week.
+        """
+        shape = (hours, len(self)) if hours > 1 else (len(self),)
+        column = self.usual.get(name)
+        if column is None or column.shape != shape:
+            column = self.usual[name] = np.full(shape, np.nan, np.float32)
+        rows = self.rows(device_no)
+        here = rows >= 0
+        (column[hour] if hours > 1 else column)[rows[here]] = values[here]
+
+    def fence_in(self, fences: Mapping[str, object] | None) -> None:
+        """These are the geofences from now on, all of them; None: they are not known."""
+        self.fences.clear()
+        self.fences.update(fences or {})
+        for board in (self, *(delayed.board for delayed in self.delayed)):
+            board.knows_fences = fences is not None
 
     def __len__(self) -> int:
         return len(self.device_no)
@@ -255,7 +280,7 @@ class Board:
     def take_over_from(self, old: "Board") -> None:
         """Know of the devices what an older board of the kind knew, and let wait what waited there."""
         self.take_over(old.numbers(), {name: array for name, array, _ in old.arrays()})
-        self.fences = old.fences
+        self.fence_in(old.fences if old.knows_fences else None)
         _, here, there = np.intersect1d(self.device_no, old.device_no, assume_unique=True, return_indices=True)
         for name, column in old.usual.items():
             self.usual[name] = np.full((*column.shape[:-1], len(self)), np.nan, column.dtype)
@@ -306,6 +331,24 @@ class Delayed:
 def remembered(kind: Kind, rules: Collection[Rule]) -> dict[tuple[str, str], set[Step | Window]]:
     """What rules ask of each type's subjects beyond the newest value, also through groups and derived columns."""
     found: dict[tuple[str, str], set[Step | Window]] = {}
+    for type_, name in read_by(kind, rules):
+        question = asked(name)
+        if isinstance(question, Step | Window):
+            found.setdefault((type_, question.subject), set()).add(question)
+    return found
+
+
+def expected(kind: Kind, rules: Collection[Rule]) -> dict[str, set[str]]:
+    """The columns of what is usual that rules ask for, and of which types."""
+    found: dict[str, set[str]] = {}
+    for type_, name in read_by(kind, rules):
+        if isinstance(asked(name), Usual):
+            found.setdefault(name, set()).add(type_)
+    return found
+
+
+def read_by(kind: Kind, rules: Collection[Rule]) -> set[tuple[str, str]]:
+    """Every column that rules read of each type (type, name), also through groups and derived columns."""
     waiting = [(rule.type, name) for rule in rules for name in rule.all_columns]
     derived = {formula.function.__name__: formula for formula in kind.derived}
     seen = set(waiting)
@@ -314,16 +357,15 @@ def remembered(kind: Kind, rules: Collection[Rule]) -> dict[tuple[str, str], set
         match asked(name):
             case Group() as group:
                 more = [(kind.member_type(group, type_) or "", group.subject)]
-            case Step() | Window() as question:
-                found.setdefault((type_, question.subject), set()).add(question)
-                more = [(type_, question.subject)]
+            case Step(subject=subject) | Window(subject=subject):
+                more = [(type_, subject)]
             case Usual() | Fence():
                 more = []
             case None:
                 more = [(type_, column) for column in derived[name].columns] if name in derived else []
         waiting += [one for one in more if one not in seen]
         seen.update(more)
-    return found
+    return seen
 
 
 def rolls_at(kind: Kind, subject: str) -> float | None:
@@ -341,7 +383,7 @@ def fields_of(kind: Kind, names: Collection[str]) -> Iterator[str]:
             case Usual(field=subject):
                 yield subject
             case Fence():
-                yield from ("lat", "lon")
+                yield from ("lat", "lon") if kind.is_mobile else ()
             case None if name in derived:
                 yield from fields_of(kind, derived[name].columns)
             case None if name in kind.field_names:

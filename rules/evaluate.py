@@ -20,7 +20,21 @@ from devices.readings import Readings
 from devices.transition import Action, Explanation, Quiet, Transition
 from hub.clock import SECOND_US
 from rules.board import LATE, LIVE, REPLAYED, Board, Rows, Times, fields_of
-from rules.life import FIRING, LONG_AGO, LOUD, NEVER, Life, Outcome, Seen, live, rounds
+from rules.life import (
+    FIRING,
+    LONG_AGO,
+    LOUD,
+    NEVER,
+    PENDING,
+    PRIORITY_BIT,
+    STATE,
+    UNSTABLE,
+    Life,
+    Outcome,
+    Seen,
+    live,
+    rounds,
+)
 from rules.view import View, heard, is_known
 
 QUIET: Mapping[int, Quiet] = {LIVE: "", LATE: "late", REPLAYED: "replayed"}
@@ -97,12 +111,17 @@ def _apply_round(
 
 def _keep(board: Board, rows: Rows, told: NDArray[np.float64], how: NDArray[np.uint8], same: Mask) -> None:
     """Know what was told, shape (fields, rows). `same` marks what is of the moment that is the newest already."""
-    values, heard_how = board.values[:, rows], board.heard_how[:, rows]
-    # The same told again a day later does not make late what was told on time.
-    how = np.where(same & (told == values), np.minimum(heard_how, how), how)
     is_told = ~np.isnan(told)
-    board.values[:, rows] = np.where(is_told, told, values)
-    board.heard_how[:, rows] = np.where(is_told, how, heard_how)
+    for field, here in enumerate(is_told):
+        if not here.any():
+            continue
+        whole = here.all()
+        at, values, theirs = (rows, told[field], how) if whole else (rows[here], told[field, here], how[here])
+        if same.any():  # the same told again a day later does not make late what was told on time
+            again = (same if whole else same[here]) & (board.values[field, at] == values)
+            theirs = np.where(again, np.minimum(board.heard_how[field, at], theirs), theirs)
+        board.values[field, at] = values
+        board.heard_how[field, at] = theirs
 
 
 def _remember(board: Board, type_: str, rows: Rows, ts_us: Times, told: NDArray[np.float64]) -> None:
@@ -142,11 +161,8 @@ def _evaluate(rule: Rule, view: View) -> list[Transition]:
     if rule.is_silence:
         how[board.replayed[rows]] = REPLAYED
     seen = Seen(bad, good, known, how == LIVE, priority_now(rule, view, tuned, bad))
-    hold_us, calm_us = (
-        (tuned[name] * SECOND_US).astype(np.int64) if name in tuned else int(default * SECOND_US)
-        for name, default in (("hold_s", rule.hold_s), ("calm_s", rule.calm_s))
-    )
-    outcome = live(board.lives[rule.code], view.slots, seen, view.times_us, hold_us=hold_us, calm_us=calm_us)
+    hold_s, calm_s = (tuned.get(name, np.array(rule.thresholds[name])) for name in ("hold_s", "calm_s"))
+    outcome = live(board.lives[rule.code], view.slots, seen, view.times_us, hold_s=hold_s, calm_s=calm_s)
     return list(_told(rule, view, tuned, outcome, how)) if outcome.told.any() else []
 
 
@@ -161,20 +177,22 @@ def look(rule: Rule, view: View, tuned: Mapping[str, Column]) -> tuple[Mask, Mas
     return bad, good, known
 
 
-def priority_now(rule: Rule, view: View, tuned: Mapping[str, Column], bad: Mask) -> NDArray[np.int8]:
+def priority_now(rule: Rule, view: View, tuned: Mapping[str, Column], bad: Mask) -> NDArray[np.uint8]:
     """The priority that a rule has where it holds."""
-    priority = np.full(len(view.rows), rule.priority, np.int8)
+    priority = np.full(len(view.rows), rule.priority, np.uint8)
     if (other := tuned.get("priority")) is not None:
-        priority = other.astype(np.int8)
+        priority = other.astype(np.uint8)
     for grade, formula in rule.grades if bad.any() else ():
         holds = is_known(formula.columns, view) & formula(view, tuned)
-        priority = np.where(holds, np.minimum(priority, np.int8(grade)), priority)
+        priority = np.where(holds, np.minimum(priority, np.uint8(grade)), priority)
     return priority
 
 
 def _how(rule: Rule, view: View) -> NDArray[np.uint8]:
     """Whether any value that the rule reads, the members' too, is late or replayed; shape (rows,)."""
     board, groups = view.board, [name for name in rule.columns if isinstance(asked(name), Group)]
+    if view.is_all_live and not groups:
+        return np.zeros(len(view.rows), np.uint8)
     how = heard(board, [name for name in rule.columns if name not in groups], view.rows)
     for name in groups:
         how = np.maximum(how, heard_of_members(name, view))
@@ -200,8 +218,9 @@ def _told(
     """The transitions of what changed; few, so one by one."""
     board, life = view.board, view.board.lives[rule.code]
     columns = {name: view[name] for name in rule.all_columns}
-    for index in np.flatnonzero(outcome.told).tolist():
-        action: Action = "clear" if outcome.cleared[index] else "fire"
+    for place in np.flatnonzero(outcome.told).tolist():
+        index = int(outcome.here[place])
+        action: Action = "clear" if outcome.cleared[place] else "fire"
         thresholds = {
             name: float(tuned[name][index]) if name in tuned else own for name, own in rule.thresholds.items()
         }
@@ -217,7 +236,7 @@ def _told(
             explanation=Explanation(
                 {name: _number(column[index]) for name, column in columns.items()}, thresholds, thresholds["hold_s"]
             ),
-            unstable=bool(outcome.unstable[index]),
+            unstable=bool(outcome.unstable[place]),
         )
 
 
@@ -257,13 +276,14 @@ def mark(board: Board, before: Mapping[str, Life], transitions: Sequence[Transit
         if row < 0 or told is None or rule is None or board.type[row] != board.type_index(rule.type):
             continue
         slot, is_on = board.slot[row], transition.action == "fire"
-        told.flags[slot] = (FIRING | (0 if transition.quiet else LOUD)) if is_on else 0
-        told.priority[slot] = transition.priority
-        told.since_us[slot] = NEVER
+        state = FIRING | (0 if transition.quiet else LOUD) | (UNSTABLE if transition.unstable else 0)
+        told.flags[slot] = PRIORITY_BIT * transition.priority + (state if is_on else 0)
+        told.since_s[slot] = NEVER
     for code, life in board.lives.items():
         told = before[code]
         differs = life.firing != told.firing
-        life.since_us[differs] = np.where(told.firing, NEVER, LONG_AGO)[differs]  # its hold is over, if it still holds
-        life.flags[differs] = told.flags[differs]
-        life.flags[:] = np.where(told.flags & LOUD, life.flags | LOUD, life.flags & ~np.uint8(LOUD))
-        life.priority[:] = told.priority
+        life.since_s[differs] = np.where(told.firing, NEVER, LONG_AGO)[differs]  # its hold is over, if it still holds
+        pending = np.where(differs & ~told.firing, PENDING, life.flags & PENDING)
+        life.flags[:] = np.where(
+            told.firing, told.flags & ~np.uint8(PENDING), pending + (told.flags & ~np.uint8(STATE))
+        )

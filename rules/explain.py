@@ -150,7 +150,7 @@ def why(board: Board, device_no: int, code: str, now_us: int) -> Why:
     bad, good, known = (bool(mask[0]) for mask in look(rule, view, tuned))
     thresholds = _thresholds(rule, tuned)
     life, slot = board.lives[code], view.slots[0]
-    flags, since_us = int(life.flags[slot]), int(life.since_us[slot])
+    flags, since_s = int(life.flags[slot]), int(life.since_s[slot])
     is_firing, is_unstable = bool(flags & FIRING), bool(flags & UNSTABLE)
     in_force = {threshold.name: threshold.value for threshold in thresholds}
     calm_s = max(in_force["calm_s"], FLAPPING_S) if is_unstable else in_force["calm_s"]
@@ -165,8 +165,8 @@ def why(board: Board, device_no: int, code: str, now_us: int) -> Why:
         clearing=good if known else None,
         columns=_columns(rule, view),
         thresholds=thresholds,
-        hold=_wait(in_force["hold_s"], NEVER if is_firing else since_us, seen_us),
-        calm=_wait(calm_s, since_us if is_firing else NEVER, seen_us),
+        hold=_wait(in_force["hold_s"], NEVER if is_firing else since_s, seen_us),
+        calm=_wait(calm_s, since_s if is_firing else NEVER, seen_us),
         priority=int(priority_now(rule, view, tuned, np.ones(1, bool))[0]),
         told_priority=int(life.priority[slot]) if is_firing else 0,
         grades=[_grade(priority, formula, view) for priority, formula in rule.grades],
@@ -177,12 +177,12 @@ def why(board: Board, device_no: int, code: str, now_us: int) -> Why:
     )
 
 
-def _wait(needed_s: float, since_us: int, seen_us: int) -> Wait:
-    if since_us == NEVER:
+def _wait(needed_s: float, since_s: int, seen_us: int) -> Wait:
+    if since_s == NEVER:
         return Wait(needed_s)
-    if since_us == LONG_AGO:
+    if since_s == LONG_AGO:
         return Wait(needed_s, None, needed_s)
-    return Wait(needed_s, since_us, max(seen_us - since_us, 0) / SECOND_US)
+    return Wait(needed_s, since_s * SECOND_US, float(max(seen_us // SECOND_US - since_s, 0)))
 
 
 def _thresholds(rule: Rule, tuned: dict[str, Column]) -> list[SeenThreshold]:

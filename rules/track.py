@@ -62,44 +62,46 @@ class Panes:
 
     def push(self, slots: Slots, ts_us: Times, values: Column, rise: Column, changed: Column) -> None:
         """Take in a value for each of some slots, each slot once; times do not go back."""
-        pane = ts_us // self.pane_us
-        self._turn(slots, pane, rise)
+        panes = ts_us // self.pane_us
         told = {"count": np.ones_like(values), "sum": values, "min": values, "max": values}
         told |= {"rise": rise, "changes": changed}
-        for name, kept in self.stats.items():
-            at = pane % len(kept), slots
-            kept[at] = _ADD[name](kept[at], told[name])
+        for pane in _distinct(panes):  # few: who speaks at about one time is in one pane
+            here = np.flatnonzero(panes == pane)
+            at = slots[here]
+            self._turn(at, pane, rise[here])
+            for name, kept in self.stats.items():
+                row = kept[pane % len(kept)]
+                row[at] = _ADD[name](row[at], told[name][here])
 
-    def _turn(self, slots: Slots, pane: Times, rise: Column) -> None:
-        """Empty the panes between the last value's and this one's."""
+    def _turn(self, slots: Slots, pane: int, rise: Column) -> None:
+        """Empty the panes between the last value's and this one."""
         ahead = pane - self.newest[slots]
         turning = ahead > 0
         if not turning.any():
             return
-        slots, pane, ahead, rise = slots[turning], pane[turning], ahead[turning], rise[turning]
-        fresh = self.newest[slots] == NEVER
-        self.first[slots[fresh]] = pane[fresh]
+        slots, ahead, rise = slots[turning], ahead[turning], rise[turning]
+        self.first[slots[self.newest[slots] == NEVER]] = pane
+        self.newest[slots] = pane
         for name, kept in self.stats.items():
             for back in range(min(int(ahead.max()), len(kept))):
                 skipped = ahead > back
                 empty: Column | float = _EMPTY[name]
                 if name == "rise" and back:  # what rose while nothing was told, nobody knows when
                     empty = np.where(rise[skipped] > 0, np.nan, 0.0)
-                kept[(pane[skipped] - back) % len(kept), slots[skipped]] = empty
-        self.newest[slots] = pane
+                kept[(pane - back) % len(kept)][slots[skipped]] = empty
 
     def look(self, asked: Window, slots: Slots, at_us: Times) -> Column:
         """A question over the window at a time each, shape of slots; NaN where it cannot be told."""
         now, newest, first = at_us // self.pane_us, self.newest[slots], self.first[slots]
         length = len(next(iter(self.stats.values())))
-        place = np.arange(length)[:, None]
-        number = newest - (newest - place) % length
-        within = (number >= now - asked.panes) & (number <= now) & (number >= first)
-        if asked.how == "still":
-            within &= number < now
-        found = _ASK[asked.how if asked.how in _ASK else "percentile"](
-            {name: self.stats[name][:, slots] for name in stats_for(asked.how)}, within, asked.how
-        )
+        within: NDArray[np.bool_] | bool = True  # what was skipped or is of before the first is empty
+        if asked.how == "still" or length > asked.panes + 1 or (now != newest).any():
+            number = newest - (newest - np.arange(length)[:, None]) % length
+            within = (number >= now - asked.panes) & (number <= now) & (number >= first)
+            if asked.how == "still":
+                within &= number < now
+        stats = {name: self.stats[name].take(slots, axis=1) for name in stats_for(asked.how)}
+        found = _ASK[asked.how if asked.how in _ASK else "percentile"](stats, within, asked.how)
         filled = (first != NEVER) & (first <= now - asked.panes)
         return np.where(filled, found, np.nan)
 
@@ -110,40 +112,52 @@ class Panes:
         yield from self.stats.items()
 
 
+def _distinct(panes: Times) -> list[int]:
+    is_one = not len(panes) or panes[0] == panes.min() == panes.max()
+    found: list[int] = (panes[:1] if is_one else np.unique(panes)).tolist()
+    return found
+
+
 Stats = Mapping[str, Column]
+Within = NDArray[np.bool_] | bool
 _EMPTY = {"count": 0.0, "sum": 0.0, "min": np.nan, "max": np.nan, "rise": 0.0, "changes": 0.0}
 _ADD = {name: np.fmin if name == "min" else np.fmax if name == "max" else np.add for name in _EMPTY}
 
 
-def _total(stats: Stats, within: NDArray[np.bool_], how: str) -> Column:
-    total: Column = np.nansum(stats[how], axis=0, where=within)
+def _only(told: Column, within: Within) -> Column:
+    return told if within is True else np.where(within, told, np.nan)
+
+
+def _total(stats: Stats, within: Within, how: str) -> Column:
+    told = stats[how]
+    total: Column = np.sum(told, axis=0, where=within if how != "rise" else within & ~np.isnan(told))
     return total
 
 
-def _mean(stats: Stats, within: NDArray[np.bool_], _: str) -> Column:
+def _mean(stats: Stats, within: Within, _: str) -> Column:
     count: Column = np.sum(stats["count"], axis=0, where=within)
     total: Column = np.sum(stats["sum"], axis=0, where=within)
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 
-def _least(stats: Stats, within: NDArray[np.bool_], _: str) -> Column:
-    least: Column = np.fmin.reduce(np.where(within, stats["min"], np.nan), axis=0)
+def _least(stats: Stats, within: Within, _: str) -> Column:
+    least: Column = np.fmin.reduce(_only(stats["min"], within), axis=0)
     return least
 
 
-def _greatest(stats: Stats, within: NDArray[np.bool_], _: str) -> Column:
-    greatest: Column = np.fmax.reduce(np.where(within, stats["max"], np.nan), axis=0)
+def _greatest(stats: Stats, within: Within, _: str) -> Column:
+    greatest: Column = np.fmax.reduce(_only(stats["max"], within), axis=0)
     return greatest
 
 
-def _still(stats: Stats, within: NDArray[np.bool_], _: str) -> Column:
+def _still(stats: Stats, within: Within, _: str) -> Column:
     """Whole panes in which a counter did not rise; unknown when there is none, but one may hide in a gap."""
     still = np.count_nonzero(within & (stats["rise"] == 0), axis=0).astype(np.float64)
     hidden = (within & np.isnan(stats["rise"])).any(axis=0)
     return np.where((still == 0) & hidden, np.nan, still)
 
 
-def _percentile(stats: Stats, within: NDArray[np.bool_], how: str) -> Column:
+def _percentile(stats: Stats, within: Within, how: str) -> Column:
     """Of the means of the panes, by linear interpolation between the two nearest."""
     told = within & (stats["count"] > 0)
     means = np.divide(stats["sum"], stats["count"], out=np.full_like(stats["sum"], np.nan), where=told)

@@ -56,7 +56,7 @@ def test_it_agrees_with_the_engine_on_a_random_walk():
         life, slot = board.lives["lamp_out"], board.slot[board.rows(np.array([10]))[0]]
         assert told.is_firing == bool(life.firing[slot])
         assert told.condition is not told.clearing
-        assert (told.hold.since_us or told.calm.since_us or 0) == life.since_us[slot]
+        assert (told.hold.since_us or told.calm.since_us or 0) == int(life.since_s[slot]) * SECOND_US
 
 
 def test_silence_goes_by_the_clock_and_a_group_by_its_members():
