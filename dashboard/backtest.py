@@ -4,17 +4,17 @@ The page and `beffroi rules backtest` call the same function; the page with a li
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
 
+from dashboard.hindsight import Hindsight
 from devices.registry import Registry
 from hub.clock import SECOND_US, to_datetime, to_us
 from rules.backtest import TICK_S, BadTrial, Run, Trial
-from rules.board import Board
 from rules.firings import Sheet
 from store import registry as store_registry
 from store.database import Connection
@@ -25,9 +25,6 @@ __all__ = ["Backtest", "BadTrial", "Difference", "Hour", "OnDevice", "Side", "ba
 HOUR_US = 3600 * SECOND_US
 MOST = 20
 """Devices that are named."""
-
-
-Prepare = Callable[[Board, datetime], Awaitable[None]]
 
 
 class OnDevice(msgspec.Struct, frozen=True):
@@ -117,13 +114,11 @@ async def backtest(
     row_limit: int | None = None,
     deadline_s: float | None = None,
     tick_s: float = TICK_S,
-    prepare: Prepare | None = None,
     told: Callable[[int, float], None] = lambda _readings, _share: None,
 ) -> Backtest:
     """Try a rule from `since` to before `until`, in a transaction of its own that only reads.
 
-    `prepare` is called before the readings of each hour, to put on the board what is no reading: what is usual then,
-    geofences. `told` is called with the readings seen and the share of the time. With a limit, what was seen until it
+    `told` is called with the readings seen and the share of the time. With a limit, what was seen until it
     was reached is told. DatabaseUnavailable when the database is away.
     """
     loop = asyncio.get_running_loop()
@@ -132,11 +127,12 @@ async def backtest(
     await connection.rollback()
     run = Run.of(trial, registry, to_us(since), to_us(until), timezone=timezone, tick_s=tick_s)
     span_us = run.until_us - run.reads_from_us
+    hindsight = Hindsight(connection, trial, ZoneInfo(timezone))
     try:
         async with asyncio.timeout(deadline_s), connection.transaction():
             reads_from = to_datetime(run.reads_from_us)
             async for chunk in recorded(connection, trial.kind, trial.fields, run.devices, reads_from, until):
-                await _see(run, chunk, prepare)
+                await _see(run, chunk, hindsight)
                 told(run.readings, (run.seen_us - run.reads_from_us) / span_us)
                 if row_limit is not None and run.readings >= row_limit:
                     stopped_by = "rows"
@@ -148,15 +144,13 @@ async def backtest(
     return _result(run, registry, timezone, stopped_by, loop.time() - began_s)
 
 
-async def _see(run: Run, chunk: Recorded, prepare: Prepare | None) -> None:
-    if prepare is None:
+async def _see(run: Run, chunk: Recorded, hindsight: Hindsight) -> None:
+    if not hindsight.is_asked:
         run.see(*chunk)
         return
     hour = chunk.ts_us // HOUR_US
     for part in np.split(np.arange(len(hour)), np.flatnonzero(np.diff(hour)) + 1):
-        if (at_us := int(hour[part[0]]) * HOUR_US) > run.prepared_us:
-            run.prepared_us = at_us
-            await prepare(run.board, to_datetime(at_us))
+        await hindsight.tell(run.board, to_datetime(int(hour[part[0]]) * HOUR_US))
         run.see(chunk.device_no[part], chunk.ts_us[part], chunk.values[:, part])
 
 

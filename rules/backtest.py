@@ -64,7 +64,7 @@ class Trial:
                 raise BadTrial(f"{self.rule.code} cannot read {name}: {fault}")
 
     @cached_property
-    def _rules(self) -> tuple[Rule, ...]:
+    def rules(self) -> tuple[Rule, ...]:
         """As they are on the board: on the sorted stream nobody has to wait for late readings."""
         tried = replace(self.rule, code=self.rule.code + TRIED, lateness_s=0.0)
         return (tried, *((replace(self.in_force, lateness_s=0.0),) if self.in_force else ()))
@@ -73,7 +73,7 @@ class Trial:
     def needs(self) -> Mapping[str, frozenset[str]]:
         """The fields that the rules read, by the types of devices that are read of."""
         found: dict[str, set[str]] = {}
-        waiting = [(rule.type, name) for rule in self._rules for name in rule.all_columns]
+        waiting = [(rule.type, name) for rule in self.rules for name in rule.all_columns]
         seen = set(waiting)
         while waiting:
             type_, name = waiting.pop()
@@ -87,7 +87,7 @@ class Trial:
     def _kind(self) -> Kind:
         """The kind as if it had no other fields and no other rules."""
         wanted = frozenset[str]().union(*self.needs.values())
-        return replace(self.kind, fields=tuple(f for f in self.kind.fields if f.name in wanted), rules=self._rules)
+        return replace(self.kind, fields=tuple(f for f in self.kind.fields if f.name in wanted), rules=self.rules)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -97,18 +97,18 @@ class Trial:
     @property
     def is_timed(self) -> bool:
         """Must ticks be simulated?"""
-        return any(rule.is_timed for rule in self._rules)
+        return any(rule.is_timed for rule in self.rules)
 
     @cached_property
     def warm_up_s(self) -> float:
         """How long before the time that is asked for reading begins."""
         spans = [
             one.span_s + one.pane_s
-            for questions in remembered(self.kind, self._rules).values()
+            for questions in remembered(self.kind, self.rules).values()
             for one in questions
             if isinstance(one, Window)
         ]
-        return max(WARM_UP_S, max(spans, default=0) + max(rule.hold_s for rule in self._rules))
+        return max(WARM_UP_S, max(spans, default=0) + max(rule.hold_s for rule in self.rules))
 
     def thresholds(self, rule: Rule) -> dict[str, float]:
         """The thresholds of a rule for the city as a whole: as declared, or as tuned."""
@@ -121,7 +121,7 @@ class Trial:
 
     def board(self, registry: Registry, timezone: str) -> Board:
         """A blank board with the rules of the trial."""
-        tried, mine = self._rules[0].code, self._overrides
+        tried, mine = self.rules[0].code, self._overrides
         left_alone = [one for one in mine if one.threshold not in self.changes and one.threshold != "enabled"]
         overrides = [
             *(mine if self.in_force else ()),
@@ -169,8 +169,6 @@ class Run:
     """How many were seen, those of the warm-up too."""
     seen_us: int = 0
     """Event time up to which everything was seen."""
-    prepared_us: int = 0
-    """The hour for which the board was last told what is no reading."""
     tried: Firings = field(default_factory=Firings)
     in_force: Firings = field(default_factory=Firings)
     _next_tick_us: int = 0

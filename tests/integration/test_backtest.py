@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from dashboard.backtest import backtest
@@ -15,9 +14,8 @@ from hub.commands import backtest as command
 from hub.secrets import Secrets
 from hub.settings import Settings
 from rules.backtest import Trial
-from rules.board import Board
 from store.database import connect
-from tests.database import fetch
+from tests.database import fetch, rolled_up
 
 
 @rule(
@@ -51,6 +49,15 @@ NIGHTS = """
     FROM generate_series(101, 120) n,
         generate_series(%s::timestamptz, %s::timestamptz + interval '33 hours', interval '15 minutes') at
 """
+WEEK = datetime(2026, 10, 5, tzinfo=UTC)
+HABIT = """
+    INSERT INTO street_lighting (device_no, ts, received_at, power_w)
+    SELECT n, at, at, CASE WHEN n = 101 AND at >= %s::timestamptz + interval '198 hours'
+        AND at < %s::timestamptz + interval '200 hours' THEN 30 ELSE 60 END
+    FROM generate_series(101, 102) n,
+        generate_series(%s::timestamptz, %s::timestamptz + interval '215 hours', interval '30 minutes') at
+"""
+"""Two lamps for nine days; one draws half as much for two hours of the last."""
 
 
 @pytest.fixture
@@ -85,19 +92,15 @@ async def test_a_changed_rule_beside_the_one_in_force(recorded_url: str) -> None
         assert (await (await connection.execute("SELECT 1 AS one")).fetchone()) == {"one": 1}, "it can be used again"
 
 
-async def test_what_is_usual_comes_before_each_hour(recorded_url: str) -> None:
-    hours: list[datetime] = []
-
-    async def prepare(board: Board, at: datetime) -> None:
-        hours.append(at)
-        board.usual["power_w__usual_hour"] = np.full(len(board), 90.0 if len(hours) == 3 else 60.0)
-
-    trial = Trial(LIGHTING, below_usual)
+async def test_what_was_usual_is_known_hour_by_hour(recorded_url: str) -> None:
+    trial, until = Trial(LIGHTING, below_usual), WEEK + timedelta(days=9)
     async with connect(recorded_url) as connection:
-        until = BEGAN + timedelta(hours=33)
-        result = await backtest(connection, trial, BEGAN, until, timezone="Europe/Paris", prepare=prepare)
-    assert hours == [BEGAN + timedelta(hours=hour) for hour in range(33)]
-    assert [hour.at for hour in result.hours if hour.tried] == [hours[2]] and result.tried.devices == 20
+        await connection.execute(HABIT.encode(), [WEEK] * 4)
+        await rolled_up(connection)
+        await connection.commit()
+        result = await backtest(connection, trial, until - timedelta(days=1), until, timezone="Europe/Paris")
+    assert [hour.at for hour in result.hours if hour.tried] == [WEEK + timedelta(days=8, hours=6)]
+    assert [one.id for one in result.tried.most] == ["L101"]
 
 
 async def test_the_command(recorded_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
