@@ -62,7 +62,7 @@ async def one(url: str, code: str, changes: Mapping[str, float], nights: int) ->
         alone_s = min([await read(url, trial, until) for _ in range(2)])
         forget_peak()
         before_mb = memory_mb("VmRSS")
-        result = await backtest(connection, trial, DUSK, until, timezone="Europe/Paris")
+        result = await backtest(connection, trial, DUSK, until, who="benchmark", timezone="Europe/Paris")
     assert result.in_force is not None
     sys.stdout.write(
         f"{code:12} {result.readings:>11,} readings in {result.took_s:5.1f} s: {result.readings / result.took_s:>9,.0f}"

@@ -16,6 +16,7 @@ from devices.registry import Registry
 from hub.clock import SECOND_US, to_datetime, to_us
 from rules.backtest import TICK_S, BadTrial, Run, Trial
 from rules.firings import Sheet
+from store import pages
 from store import registry as store_registry
 from store.database import Connection
 from store.recorded import Recorded, recorded
@@ -110,6 +111,7 @@ async def backtest(
     since: datetime,
     until: datetime,
     *,
+    who: str,
     timezone: str,
     row_limit: int | None = None,
     deadline_s: float | None = None,
@@ -118,19 +120,21 @@ async def backtest(
 ) -> Backtest:
     """Try a rule from `since` to before `until`, in a transaction of its own that only reads.
 
-    `told` is called with the readings seen and the share of the time. With a limit, what was seen until it
-    was reached is told. DatabaseUnavailable when the database is away.
+    Where the rules read positions, it is logged that `who` did. `told` is called with the readings seen and the share of
+    the time. With a limit, what was seen until it was reached is told. DatabaseUnavailable when the database is away.
     """
     loop = asyncio.get_running_loop()
     began_s, stopped_by = loop.time(), None
     registry = await store_registry.load(connection)
-    await connection.rollback()
     run = Run.of(trial, registry, to_us(since), to_us(until), timezone=timezone, tick_s=tick_s)
+    reads_from = to_datetime(run.reads_from_us)
+    if {"lat", "lon"} & set(trial.fields):
+        await pages.log_positions_access(connection, who, [trial.kind.name], reads_from, until)
+    await connection.commit()
     span_us = run.until_us - run.reads_from_us
     hindsight = Hindsight(connection, trial, ZoneInfo(timezone))
     try:
         async with asyncio.timeout(deadline_s), connection.transaction():
-            reads_from = to_datetime(run.reads_from_us)
             async for chunk in recorded(connection, trial.kind, trial.fields, run.devices, reads_from, until):
                 await _see(run, chunk, hindsight)
                 told(run.readings, (run.seen_us - run.reads_from_us) / span_us)

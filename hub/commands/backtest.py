@@ -23,6 +23,8 @@ from hub.settings import Settings
 from rules.backtest import Trial
 from store.database import connect, refused
 
+WHO = "beffroi rules backtest"
+"""Who is written down where it reads positions."""
 BARS = " ▁▂▃▄▅▆▇█"
 
 
@@ -90,7 +92,7 @@ async def _run(settings: Settings, trial: Trial, since: datetime, until: datetim
 
         async with connect(url) as connection:
             with refused("history cannot be read"):
-                return await backtest(connection, trial, since, until, timezone=settings.timezone, told=told)
+                return await backtest(connection, trial, since, until, who=WHO, timezone=settings.timezone, told=told)
 
 
 def _print(result: Backtest, zone: ZoneInfo) -> None:

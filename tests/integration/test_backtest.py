@@ -32,6 +32,20 @@ def below_usual(power_w: Column, power_w__usual_hour: Column) -> Mask:
     return power_w < 0.8 * power_w__usual_hour
 
 
+@rule(
+    type="vehicle",
+    title=Text("Au dépôt", "At the depot"),
+    help_fr="Essai.",
+    priority=3,
+    source="a test",
+    fires_on=({"in__depot": 1},),
+    silent_on=({"in__depot": 0},),
+)
+def at_depot(in__depot: Column) -> Mask:
+    """A test."""
+    return in__depot == 1
+
+
 BEGAN = datetime(2026, 11, 20, 16, tzinfo=UTC)
 LIGHTING = kinds()["street_lighting"]
 LAMPS = """
@@ -48,6 +62,10 @@ NIGHTS = """
         THEN 1 ELSE 60 END, NULL
     FROM generate_series(101, 120) n,
         generate_series(%s::timestamptz, %s::timestamptz + interval '33 hours', interval '15 minutes') at
+"""
+VEHICLE = """
+    INSERT INTO device (device_no, commune, kind, id, type, commissioned_at, changed_at, changed_version)
+    OVERRIDING SYSTEM VALUE VALUES (900, 'dijon', 'fleet_vehicle', 'bus-1', 'vehicle', now(), now(), 1)
 """
 WEEK = datetime(2026, 10, 5, tzinfo=UTC)
 HABIT = """
@@ -75,7 +93,7 @@ async def test_a_changed_rule_beside_the_one_in_force(recorded_url: str) -> None
     trial = Trial(LIGHTING, lamp_out, lamp_out, {"hold_s": 1800})
     async with connect(recorded_url) as connection:
         until = BEGAN + timedelta(hours=33)
-        result = await backtest(connection, trial, BEGAN, until, timezone="Europe/Paris")
+        result = await backtest(connection, trial, BEGAN, until, who="operator", timezone="Europe/Paris")
         assert result.in_force is not None and result.difference is not None
         assert (result.tried.fired, result.in_force.fired) == (1, 2)
         assert (result.difference.both, result.difference.only_in_force) == (1, 1)
@@ -85,9 +103,9 @@ async def test_a_changed_rule_beside_the_one_in_force(recorded_url: str) -> None
         assert began == [BEGAN + timedelta(hours=2)], "when it was measured, not when it came"
         assert result.tried.on_s == 1800
 
-        first = await backtest(connection, trial, BEGAN, until, timezone="Europe/Paris", row_limit=1)
+        first = await backtest(connection, trial, BEGAN, until, who="operator", timezone="Europe/Paris", row_limit=1)
         assert (first.stopped_by, first.readings) == ("rows", 20 * 4 * 33), "a chunk is the least"
-        none = await backtest(connection, trial, BEGAN, until, timezone="Europe/Paris", deadline_s=0)
+        none = await backtest(connection, trial, BEGAN, until, who="operator", timezone="Europe/Paris", deadline_s=0)
         assert (none.stopped_by, none.readings, none.seen_to) == ("deadline", 0, BEGAN)
         assert (await (await connection.execute("SELECT 1 AS one")).fetchone()) == {"one": 1}, "it can be used again"
 
@@ -98,9 +116,22 @@ async def test_what_was_usual_is_known_hour_by_hour(recorded_url: str) -> None:
         await connection.execute(HABIT.encode(), [WEEK] * 4)
         await rolled_up(connection)
         await connection.commit()
-        result = await backtest(connection, trial, until - timedelta(days=1), until, timezone="Europe/Paris")
+        result = await backtest(
+            connection, trial, until - timedelta(days=1), until, who="operator", timezone="Europe/Paris"
+        )
     assert [hour.at for hour in result.hours if hour.tried] == [WEEK + timedelta(days=8, hours=6)]
     assert [one.id for one in result.tried.most] == ["L101"]
+
+
+async def test_who_reads_positions_is_written_down(recorded_url: str) -> None:
+    trial = Trial(kinds()["fleet_vehicle"], at_depot)
+    async with connect(recorded_url) as connection:
+        await connection.execute(VEHICLE)
+        until = BEGAN + timedelta(hours=1)
+        result = await backtest(connection, trial, BEGAN, until, who="operator", timezone="Europe/Paris")
+    assert (result.readings, result.unknown) == (0, {"in__depot": 1})
+    (row,) = await fetch(recorded_url, "SELECT * FROM position_access")
+    assert (row["login"], row["device_no"], row["to_ts"]) == ("operator", 900, until)
 
 
 async def test_the_command(recorded_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
