@@ -5,6 +5,7 @@ The page and `beffroi rules backtest` call the same function; the page with a li
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -120,8 +121,9 @@ async def backtest(
 ) -> Backtest:
     """Try a rule from `since` to before `until`, in a transaction of its own that only reads.
 
-    Where the rules read positions, it is logged that `who` did. `told` is called with the readings seen and the share of
-    the time. With a limit, what was seen until it was reached is told. DatabaseUnavailable when the database is away.
+    Where the rules read positions, it is logged that `who` did. `told` is called with the readings seen and the share
+    of the time. With a limit, what was seen until it was reached is told. DatabaseUnavailable when the database is
+    away.
     """
     loop = asyncio.get_running_loop()
     began_s, stopped_by = loop.time(), None
@@ -134,8 +136,9 @@ async def backtest(
     span_us = run.until_us - run.reads_from_us
     hindsight = Hindsight(connection, trial, ZoneInfo(timezone))
     try:
-        async with asyncio.timeout(deadline_s), connection.transaction():
-            async for chunk in recorded(connection, trial.kind, trial.fields, run.devices, reads_from, until):
+        history = recorded(connection, trial.kind, trial.fields, run.devices, reads_from, until)
+        async with asyncio.timeout(deadline_s), connection.transaction(), aclosing(history):
+            async for chunk in history:
                 await _see(run, chunk, hindsight)
                 told(run.readings, (run.seen_us - run.reads_from_us) / span_us)
                 if row_limit is not None and run.readings >= row_limit:

@@ -4,7 +4,7 @@ The database packs each minute's readings into one row of byte strings, so that 
 Runs store/queries/recorded.sql.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -44,7 +44,7 @@ async def recorded(
     device_nos: NDArray[np.integer],
     since: datetime,
     until: datetime,
-) -> AsyncIterator[Recorded]:
+) -> AsyncGenerator[Recorded]:
     """All readings of some devices from `since` to before `until`, in chunks; in the caller's transaction.
 
     The database sorts a day at a time, on its disk where its memory does not suffice.
@@ -65,7 +65,7 @@ async def recorded(
 
 async def _minutes(
     connection: Connection, statement: sql.Composed, fields: int, devices: list[int], since: datetime, until: datetime
-) -> AsyncIterator[Recorded]:
+) -> AsyncGenerator[Recorded]:
     start = since
     while start < until:
         midnight = start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
