@@ -279,11 +279,6 @@ class Rule:
         return of_formulas | own
 
     @cached_property
-    def is_timed(self) -> bool:
-        """Does it depend on the wall clock or on other devices, so that every tick must evaluate it?"""
-        return any(name in CLOCK or isinstance(asked(name), Group) for name in self.columns)
-
-    @cached_property
     def is_silence(self) -> bool:
         """Does it speak of a device that does not?"""
         return not CLOCK.isdisjoint(self.condition.columns)
@@ -390,6 +385,14 @@ class Kind:
     def rule(self, code: str) -> Rule:
         """The rule of that code; KeyError when there is none."""
         return {r.code: r for r in self.rules}[code]
+
+    def is_timed(self, rule: Rule | Formula) -> bool:
+        """Does it depend on the wall clock or on other devices, so that every tick must evaluate it?"""
+        derived = {formula.function.__name__: formula for formula in self.derived}
+        return any(
+            name in CLOCK or isinstance(asked(name), Group) or (name in derived and self.is_timed(derived[name]))
+            for name in rule.columns
+        )
 
     def member_type(self, group: Group, type: str) -> str | None:
         """The type of the members that a group has for devices of a type, None when it has none."""

@@ -244,6 +244,45 @@ def list_rules(
     command("rules").list_rules(kind, as_json=as_json)
 
 
+@rules_app.command(
+    "backtest", epilog="Example: beffroi rules backtest lamp_out --from 2026-11-15 --to 2026-11-25 --set hold_s=1800"
+)
+def backtest_rule(
+    rule: Annotated[str, typer.Argument(help="The rule's code.")],
+    since: Annotated[datetime, typer.Option("--from", help="The city's time.", formats=MOMENTS)],
+    until: Annotated[datetime, typer.Option("--to", help="Up to before; the city's time.", formats=MOMENTS)],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Another threshold, hold_s, calm_s or priority; repeatable."),
+    ] = None,
+    kind: Annotated[str | None, typer.Option(help="Where two kinds have a rule of that code.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole result, for programs.")] = False,
+) -> None:
+    """Run a rule over recorded history and show what it would have fired; with changes, beside the one in force."""
+    command("backtest").run(read_settings(), rule, since, until, kind=kind, changes=changes or (), as_json=as_json)
+
+
+@rules_app.command("test", epilog="Example: beffroi rules test docs/examples/lighting-rules.yaml")
+def test_rules(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="YAML: devices, readings, what is expected.")],
+    kind: Annotated[str | None, typer.Option(help="The tests of one kind alone.")] = None,
+) -> None:
+    """Play tables of readings on the rules, and compare what fires and clears. The exit code is 1 when a test fails."""
+    if exit_code := command("rules_test").run(files, kind):
+        raise typer.Exit(exit_code)
+
+
+@rules_app.command("why", epilog="Example: beffroi rules why street_lighting L00123 lamp_out --commune dijon")
+def why_rule(
+    kind: Annotated[str, typer.Argument(help="The kind of device.")],
+    device: Annotated[str, typer.Argument(metavar="ID", help="The device's id.")],
+    rule: Annotated[str | None, typer.Argument(help="The rule's code; every rule of the device when absent.")] = None,
+    commune: Annotated[str | None, typer.Option(help="Where two communes have a device of that id.")] = None,
+) -> None:
+    """Ask the worker why a rule fires on a device, or does not: what it sees now, thresholds, and how long it waits."""
+    command("why").run(read_settings(), kind, device, rule, commune=commune)
+
+
 @accounts_app.command("add", epilog="Example: beffroi accounts add cabinet-17 city/dijon/street_lighting/A-DIJ-017")
 def add_account(
     name: Annotated[str, typer.Argument(help="The account's name.")],

@@ -36,6 +36,7 @@ from ingest.log import Flag, LogReader, Message, trim
 from ingest.refusal import Refusal
 from ingest.samples import Samples
 from ingest.voice import Voice
+from ingest.why import answer_questions
 from rules.evaluate import apply, mark, see_again, tick
 from rules.life import NEVER
 from store import indicators
@@ -123,6 +124,7 @@ class Worker:
             fences.run(),
             expectations.run(),
             self.voice.live.run(self.city.boards),
+            answer_questions(self.voice.live.broker, self.city, self.clock),
         )
         tasks: list[asyncio.Task[object]] = [asyncio.create_task(line) for line in lines]
         tasks.append(asyncio.create_task(stopping.wait()))

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.columns import CLOCK, Fence, Group, Step, Usual, Window, asked
+from devices.columns import Fence, Group, Step, Usual, Window, asked
 from devices.kind import Column, Kind, Mask, Rule, kinds
 from devices.policy import Policy
 from devices.readings import Readings
@@ -150,7 +150,7 @@ class Board:
                 for (type_, subject), questions in remembered(kind, here).items()
             },
             row_by_no=row_by_no,
-            timed=frozenset(rule.code for rule in here if is_timed(kind, rule.columns)),
+            timed=frozenset(rule.code for rule in here if kind.is_timed(rule)),
         )
         for device_type in kind.types:
             board._rules_of[device_type.name] = tuple(rule for rule in here if rule.type == device_type.name)
@@ -406,15 +406,6 @@ def read_by(kind: Kind, rules: Collection[Rule]) -> list[tuple[str, str]]:
         for name in rule.all_columns:
             look_into(rule.type, name)
     return list(found)
-
-
-def is_timed(kind: Kind, names: Collection[str]) -> bool:
-    """Does a column depend on the wall clock or on other devices, also through what it is made of?"""
-    derived = {formula.function.__name__: formula for formula in kind.derived}
-    return any(
-        name in CLOCK or isinstance(asked(name), Group) or (name in derived and is_timed(kind, derived[name].columns))
-        for name in names
-    )
 
 
 def rolls_at(kind: Kind, subject: str) -> float | None:

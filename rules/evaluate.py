@@ -159,14 +159,14 @@ def _look_at(board: Board, type_: str, rows: Rows, ts_us: Times, now_us: int) ->
 def _evaluate(rule: Rule, view: View) -> list[Transition]:
     board, rows, life = view.board, view.rows, view.board.lives[rule.code]
     tuned = {name: column[view.slots] for name, column in board.thresholds.get(rule.code, {}).items()}
-    bad, good, known = _look(rule, view, tuned)
+    bad, good, known = look(rule, view, tuned)
     how = _how(rule, view)
     if how.any():  # would the rule say the same of what live readings alone have told?
-        live_bad, live_good, live_known = _look(rule, view.only_live(), tuned)
+        live_bad, live_good, live_known = look(rule, view.only_live(), tuned)
         how[live_known & np.where(bad, live_bad, live_good)] = LIVE
     if rule.is_silence:
         how[board.replayed[rows]] = REPLAYED
-    seen = Seen(bad, good, known, how == LIVE, _priority(rule, view, tuned, bad))
+    seen = Seen(bad, good, known, how == LIVE, priority_now(rule, view, tuned, bad))
     hold_s, calm_s = (tuned.get(name, np.array(rule.thresholds[name])) for name in ("hold_s", "calm_s"))
     if "enabled" in tuned:  # what is switched off clears at once
         off = tuned["enabled"] == 0
@@ -176,7 +176,7 @@ def _evaluate(rule: Rule, view: View) -> list[Transition]:
     return list(_told(rule, view, tuned, outcome, how)) if outcome.told.any() else []
 
 
-def _look(rule: Rule, view: View, tuned: Mapping[str, Column]) -> tuple[Mask, Mask, Mask]:
+def look(rule: Rule, view: View, tuned: Mapping[str, Column]) -> tuple[Mask, Mask, Mask]:
     """Where the condition holds, where the clearing one does, and where either can be believed."""
     bad: Mask = rule.condition(view, tuned)
     good: Mask = rule.clear(view, tuned) if rule.clear else ~bad
@@ -187,7 +187,7 @@ def _look(rule: Rule, view: View, tuned: Mapping[str, Column]) -> tuple[Mask, Ma
     return bad, good, known
 
 
-def _priority(rule: Rule, view: View, tuned: Mapping[str, Column], bad: Mask) -> NDArray[np.uint8]:
+def priority_now(rule: Rule, view: View, tuned: Mapping[str, Column], bad: Mask) -> NDArray[np.uint8]:
     """The priority that a rule has where it holds."""
     priority = np.full(len(view.rows), rule.priority, np.uint8)
     if (other := tuned.get("priority")) is not None:
@@ -208,15 +208,21 @@ def _how(rule: Rule, view: View) -> NDArray[np.uint8]:
         return np.zeros(len(view.rows), np.uint8)
     how = heard(board, [name for name in rule.columns if name not in groups], view.rows)
     for name in groups:
-        group = asked(name)
-        assert isinstance(group, Group)
-        read = [board.kind.field_index(field) for field in fields_of(board.kind, (group.subject,))]
-        if board.heard_how[read].any():
-            members, place = board.members(group, rule.type).of(view.rows)
-            worst = members.over("max", board.heard_how[read][:, members.rows].max(axis=0).astype(np.float64))
-            theirs = np.append(worst, np.nan)[place]
-            how = np.maximum(how, np.nan_to_num(theirs).astype(np.uint8))
+        how = np.maximum(how, heard_of_members(name, view))
     return how
+
+
+def heard_of_members(name: str, view: View) -> NDArray[np.uint8]:
+    """How what a column over a group is made of was heard: the worst of all members; shape (rows,)."""
+    board, group = view.board, asked(name)
+    assert isinstance(group, Group)
+    read = [board.kind.field_index(field) for field in fields_of(board.kind, (group.subject,))]
+    if not board.heard_how[read].any():
+        return np.zeros(len(view.rows), np.uint8)
+    members, place = board.members(group, view.type).of(view.rows)
+    worst = members.over("max", board.heard_how[read][:, members.rows].max(axis=0).astype(np.float64))
+    theirs: NDArray[np.uint8] = np.nan_to_num(np.append(worst, np.nan)[place]).astype(np.uint8)
+    return theirs
 
 
 def _told(
