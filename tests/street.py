@@ -1,7 +1,7 @@
 """A small street for the slow evaluator and the engine: a cabinet, two feeders, six lamps, and what they may tell."""
 
-import math
 import random
+from dataclasses import replace
 
 from devices.kind import kinds
 from devices.policy import Policy
@@ -10,7 +10,10 @@ from rules.board import Board
 from tests.pumps import BEGAN_US
 from tests.reference import Device, Reference
 
-LIGHTING = kinds()["street_lighting"]
+_DECLARED = kinds()["street_lighting"]
+BY_THE_SUN = frozenset(rule.code for rule in _DECLARED.rules if "sun_elevation_deg" in rule.all_columns)
+LIGHTING = replace(_DECLARED, rules=tuple(rule for rule in _DECLARED.rules if rule.code not in BY_THE_SUN))
+"""Without the rules that look at the sun, of which the slow evaluator knows nothing."""
 CABINET, FEEDERS, LAMPS = 1, (2, 3), range(10, 16)
 TALKERS_OF_LIGHT = (CABINET, *FEEDERS, *LAMPS)
 
@@ -36,7 +39,7 @@ def lighting(policy: Policy | None = None) -> tuple[Reference, Board]:
     devices = {}
     for no in (CABINET, *FEEDERS, *LAMPS):
         type_, parent, said = lighting_device(no)
-        attributes = {attribute.name: said.get(attribute.name, math.nan) for attribute in LIGHTING.attributes}
+        attributes = {attribute.name: said.get(attribute.name, attribute.default) for attribute in LIGHTING.attributes}
         devices[no] = Device(no, type_, "dijon", parent or 0, 47.3, 5.0, attributes, watched_us=BEGAN_US)
     made = Board.of(LIGHTING, registry_of_light(), policy)
     made.watch(BEGAN_US)
