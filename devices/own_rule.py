@@ -203,6 +203,11 @@ class Decisions:
         overrides = sorted((one for one in self.overrides if one.kind == kind), key=str)
         return (*rules, *overrides)
 
+    def other_conditions(self, before: "Decisions") -> set[tuple[str, str]]:
+        """The own rules, by kind and code, that look for something else than before."""
+        were = {one.key: (one.condition, one.clear) for one in before.rules}
+        return {one.key for one in self.rules if were.get(one.key, one) != (one.condition, one.clear)}
+
     def encode(self) -> bytes:
         """As JSON."""
         return msgspec.json.encode(self)

@@ -10,7 +10,8 @@ from devices.kind import Column, Kind, Mask, Rule, kinds
 from devices.registry import Registry
 
 Scope = Literal["city", "commune", "model", "group", "device"]
-"""From the widest to the narrowest; the narrower counts. A group is what hangs from one device: a feeder, a cabinet."""
+"""From the widest to the narrowest; the narrower counts, and of two groups the smaller. A group is a device and all
+that hangs from it: a feeder with its lamps, a cabinet with its feeders and their lamps."""
 WIDEST_FIRST: tuple[Scope, ...] = get_args(Scope)
 
 
@@ -47,14 +48,17 @@ class Policy:
 
     def thresholds(self, kind: str, rule: Rule, part: Registry) -> dict[str, Column]:
         """The thresholds of a rule that differ somewhere, by name, one value per device of `part`."""
-        mine = [one for one in self.overrides if one.kind == kind and one.code == rule.code]
+        mine = [
+            (WIDEST_FIRST.index(one.scope), -int(np.count_nonzero(where)), one, where)
+            for one in self.overrides
+            if one.kind == kind and one.code == rule.code and one.threshold in rule.thresholds
+            for where in (within(part, one.scope, one.place),)
+        ]
         found: dict[str, Column] = {}
-        for override in sorted(mine, key=lambda one: WIDEST_FIRST.index(one.scope)):
-            if override.threshold in rule.thresholds:
-                column = found.setdefault(
-                    override.threshold, np.full(len(part), rule.thresholds[override.threshold], np.float64)
-                )
-                column[within(part, override.scope, override.place)] = override.value
+        for _, _, override, where in sorted(mine, key=lambda one: one[:2]):
+            default = rule.thresholds[override.threshold]
+            column = found.setdefault(override.threshold, np.full(len(part), default, np.float64))
+            column[where] = override.value
         key = kind, rule.code
         if key in self.off or key in self.scopes:
             watched = ~np.ones(len(part), bool) if key in self.off else within(part, *self.scopes[key])

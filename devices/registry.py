@@ -39,11 +39,11 @@ class Device:
     lon: float | None = None
     label: str | None = None
     street: str | None = None
-    model: str | None = None
-    """What the maker calls it; thresholds may differ by model."""
     attributes: Mapping[str, float] = field(default_factory=dict)
     neighbours: tuple[str, ...] = ()
     """Devices of the kind that stand next to it: `id`, or `commune/id` where the commune is another."""
+    model: str | None = None
+    """What its maker calls it; thresholds may differ by model."""
     line: int = field(default=0, compare=False)
     """Where the file says so, for messages; 0 when it comes from no file."""
 

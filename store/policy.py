@@ -96,10 +96,9 @@ async def save_rule(connection: Connection, rule: OwnRule, who: str, now: dateti
         rule = msgspec.structs.replace(rule, place=await _place(connection, rule.kind, rule.scope, rule.place))
         compiled(rule)
         before = _own_rule(known, rule.kind, rule.code)
-        if before is not None and before.type != rule.type:
-            raise BadSetting(
-                f"rule {rule.code!r} watches a {before.type}: for a {rule.type} write another, and remove this one"
-            )
+        once = before or next((one for one in known.removed if one.key == rule.key), rule)
+        if once.type != rule.type:  # state on disk and incidents know it by its code
+            raise BadSetting(f"rule {rule.code!r} is of a {once.type}: take another code for a {rule.type}")
         return await _commit(connection, known, "save_rule", [_of_rule(rule, before, rule)], who, now)
 
 
