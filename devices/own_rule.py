@@ -62,7 +62,7 @@ class OwnRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def compiled(own_rule: OwnRule) -> Rule:
     """The rule that the engine evaluates; BadExpression for its conditions, BadSetting for all else."""
     for why in _faults(own_rule):
-        raise BadSetting(f"rule {own_rule.code!r}: {why}")
+        raise BadSetting(why)
     kind = kinds()[own_rule.kind]
     condition = parsed(own_rule.condition, kind, own_rule.type)
     clear = parsed(own_rule.clear, kind, own_rule.type) if own_rule.clear.strip() else None
@@ -222,4 +222,4 @@ def _tried(own_rule: OwnRule) -> Rule | str:
     try:
         return compiled(own_rule)
     except BadSetting as error:
-        return str(error)
+        return f"{own_rule.kind} {own_rule.code}: {error}"
