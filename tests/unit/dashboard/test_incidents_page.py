@@ -34,8 +34,8 @@ def test_a_text_also_finds_rules_by_their_title_in_any_language():
 
 
 def test_states_narrow_open_incidents_only():
-    assert ask(NOTHING | {"show": "open", "state": "on_hold"}, []).state == "on_hold"
-    closed = ask(NOTHING | {"show": "closed", "state": "on_hold"}, [])
+    assert ask(NOTHING | {"show": "open", "state": "on_hold"}, [], declared()).state == "on_hold"
+    closed = ask(NOTHING | {"show": "closed", "state": "on_hold"}, [], declared())
     assert (closed.is_closed, closed.state) == (True, None)
 
 
