@@ -16,7 +16,7 @@ from devices.own_rule import Decisions, OwnRule
 from devices.policy import Override, Scope
 from hub.commands.status import known_home
 from hub.errors import BadFile, BadSetting
-from hub.secrets import database_url
+from hub.secrets import Secrets, database_url
 from hub.settings import Settings
 from store import policy
 from store.database import Connection, connect
@@ -173,7 +173,8 @@ def _in_database(settings: Settings, work: Callable[[Connection], Awaitable[T]])
     """Do it in one transaction."""
 
     async def run() -> T:
-        async with connect(database_url(settings, known_home(settings))) as connection:
+        secrets = Secrets.of(settings.home) if settings.database_url else known_home(settings)
+        async with connect(database_url(settings, secrets)) as connection:
             done = await work(connection)
             await connection.commit()
             return done
