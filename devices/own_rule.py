@@ -14,8 +14,10 @@ from devices.policy import WIDEST_FIRST, Override, Policy, Scope
 from hub.errors import BadSetting
 
 CODE = re.compile(r"[a-z][a-z0-9_]{2,40}")
-LONGEST_HOLD_S, LONGEST_LATENESS_S = 30 * 86_400.0, 3600.0
-"""A month, and an hour: what is held or waits for longer is a matter of windows (our limits)."""
+LONGEST_HOLD_S = 30 * 86_400.0
+"""A month: what is held for longer is a matter of windows (our limit)."""
+LATENESS_S = (0, 60, 300, 900, 3600)
+"""What a rule may wait for late readings. Each needs a board of its own, so there are few."""
 LONGEST_TITLE, LONGEST_HELP = 120, 1000
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -100,9 +102,14 @@ def _faults(own_rule: OwnRule) -> Iterator[str]:
         yield f"{kind.name} declares a rule of this code; take another, or tune its thresholds"
     if own_rule.priority not in (1, 2, 3):
         yield f"the priority is 1 (now), 2 (next shift) or 3 (next round), not {own_rule.priority}"
-    for name, most in (("hold_s", LONGEST_HOLD_S), ("calm_s", LONGEST_HOLD_S), ("lateness_s", LONGEST_LATENESS_S)):
-        if not 0 <= getattr(own_rule, name) <= most:
-            yield f"{name} is 0 to {most:.0f} seconds, not {getattr(own_rule, name):g}"
+    for name in ("hold_s", "calm_s"):
+        if not 0 <= getattr(own_rule, name) <= LONGEST_HOLD_S:
+            yield f"{name} is 0 to {LONGEST_HOLD_S:.0f} seconds, not {getattr(own_rule, name):g}"
+    if own_rule.lateness_s not in LATENESS_S:
+        yield f"lateness_s is one of {', '.join(map(str, LATENESS_S))} seconds, not {own_rule.lateness_s:g}"
+    codes = {rule.code for one in kinds().values() for rule in one.rules}
+    if strange := [code for code in own_rule.explained_by if code not in codes]:
+        yield f"explained_by names {', '.join(strange)}, which no kind declares"
     yield from _text_faults(own_rule)
     if why := place_fault(own_rule.scope, own_rule.place):
         yield why

@@ -15,7 +15,7 @@ from rich.table import Table
 from devices.own_rule import Decisions, OwnRule
 from devices.policy import Override, Scope
 from hub.commands.status import known_home
-from hub.errors import BadFile, BadSetting
+from hub.errors import BadFile, BadSetting, BeffroiError
 from hub.secrets import Secrets, database_url
 from hub.settings import Settings
 from store import policy
@@ -26,16 +26,24 @@ T = TypeVar("T")
 console = Console(highlight=False, markup=False, soft_wrap=True)
 
 
-def read(settings: Settings) -> tuple[Decisions, dict[int, str]]:
-    """What is decided, and the names of the devices that it names by number."""
+def decided(settings: Settings) -> tuple[Decisions, dict[int, str]]:
+    """What is decided, and the names of the devices that it names by number.
+
+    Without the database nothing, and why on standard error.
+    """
 
     async def ask(connection: Connection) -> tuple[Decisions, dict[int, str]]:
-        decided = await policy.decisions(connection)
-        places = [(one.scope, one.place) for one in decided.rules]
-        places += [(one.scope, one.place) for one in decided.overrides]
-        return decided, await policy.place_names(connection, _numbers(places))
+        decisions = await policy.decisions(connection)
+        places = [(one.scope, one.place) for one in decisions.rules]
+        places += [(one.scope, one.place) for one in decisions.overrides]
+        return decisions, await policy.place_names(connection, _numbers(places))
 
-    return _in_database(settings, ask)
+    try:
+        return _in_database(settings, ask)
+    except BeffroiError as error:
+        stderr = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        stderr.print(f"Without the city's own rules: {error}")
+        return Decisions(), {}
 
 
 def add(settings: Settings, file: Path) -> None:

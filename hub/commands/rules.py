@@ -11,7 +11,6 @@ from devices.kind import Kind, Rule
 from devices.own_rule import Decisions
 from hub.commands import policy
 from hub.commands.devices import kinds_asked_for
-from hub.errors import BeffroiError
 from hub.settings import Settings
 
 PIPE_WIDTH = 240
@@ -23,7 +22,7 @@ def list_rules(settings: Settings, kind: str | None, *, as_json: bool) -> None:
 
     Without the database those that are declared, and on standard error why there are no others.
     """
-    asked, (decided, names) = kinds_asked_for(kind), _decided(settings)
+    asked, (decided, names) = kinds_asked_for(kind), policy.decided(settings)
     told = [
         tell(found, rule) | tell_decided(found, rule, decided, names)
         for found in asked
@@ -43,14 +42,6 @@ def list_rules(settings: Settings, kind: str | None, *, as_json: bool) -> None:
     for row in map(_cells, told):
         table.add_row(*row)
     console.print(table)
-
-
-def _decided(settings: Settings) -> tuple[Decisions, Mapping[int, str]]:
-    try:
-        return policy.read(settings)
-    except BeffroiError as error:
-        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"Declared rules only: {error}")
-        return Decisions(), {}
 
 
 def tell_decided(kind: Kind, rule: Rule, decided: Decisions, names: Mapping[int, str]) -> dict[str, Any]:

@@ -34,7 +34,8 @@ CITY = Registry.of_rows(1, ROWS, [None, None, "Teceo 1", "Citea"])
         ({"priority": 4}, "not 4"),
         ({"hold_s": -1.0}, "hold_s is 0 to"),
         ({"calm_s": float("nan")}, "calm_s is 0 to"),
-        ({"lateness_s": 7200.0}, "lateness_s is 0 to 3600"),
+        ({"lateness_s": 7200.0}, "lateness_s is one of 0, 60"),
+        ({"explained_by": ("lamp_in",)}, "explained_by names lamp_in"),
         ({"title_fr": " "}, "it needs a title"),
         ({"title_fr": "x" * 121}, "more than 120"),
         ({"help_en": "a\x00b"}, "control character"),
@@ -118,6 +119,7 @@ def test_what_this_hub_does_not_understand_is_not_in_force_and_said():
 
 def test_they_are_read_back_as_they_were_written():
     decisions = Decisions(3, (RULE,), (Override(KIND, "lamp_out", "hold_s", 5.0, "commune", "dijon"),), (RULE,))
+    assert decisions.policy.version == 3
     assert Decisions.decode(decisions.encode()) == decisions
 
 
