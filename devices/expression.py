@@ -5,8 +5,8 @@
 There are numbers, names of columns, + - * / %, comparisons (also 5 < x < 9), and, or, not, parentheses, and abs, min,
 max, round, floor, known(column), where(condition, a, b). Nothing else is understood.
 
-A truth is 1, 0 or NaN, unknown, as in Kleene's logic: what is unknown makes a condition unknown unless the rest decides
-it alone. A division by zero is unknown.
+A condition is true, false or unknown, as in Kleene's logic: what is unknown makes it unknown unless the rest decides it
+alone. A division by zero is unknown. Where a truth is used as a number it is 1, 0 or NaN.
 """
 
 import ast
@@ -14,93 +14,46 @@ import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial, reduce
+from functools import reduce
+from itertools import pairwise
 
 import numpy as np
 
+from devices.bad_expression import BadExpression
 from devices.columns import CLOCK, SKY
-from devices.kind import Column, Formula, Kind, Mask, Text
-from hub.errors import BadSetting
+from devices.kind import Column, Formula, Kind, Mask
 
 LONGEST, DEEPEST, MOST_COLUMNS = 1000, 40, 20
 """Characters, parts within parts, and different columns of a condition: more than that nobody reads."""
 _TOKEN = re.compile(
     r"\s+|[A-Za-z_][A-Za-z0-9_]*|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![A-Za-z_0-9.])|<=|>=|==|!=|[-+*/%(),<>]"
 )
-SAID = {
-    "empty": Text("La condition est vide.", "The condition is empty."),
-    "long": Text(
-        "La condition dépasse {most} caractères : faites-en deux règles.",
-        "The condition has more than {most} characters: make two rules of it.",
-    ),
-    "deep": Text(
-        "Trop de parenthèses ou d'opérations imbriquées : faites-en deux règles.",
-        "Too many parts within parts: make two rules of it.",
-    ),
-    "many": Text(
-        "La condition lit plus de {most} colonnes : faites-en deux règles.",
-        "The condition reads more than {most} columns: make two rules of it.",
-    ),
-    "character": Text("« {found} » n'a pas de sens ici.", "{found!r} means nothing here."),
-    "instead": Text("Écrivez « {instead} » au lieu de « {found} ».", "Write {instead!r} in place of {found!r}."),
-    "grammar": Text(
-        "La condition ne se lit pas à partir d'ici : il manque un opérateur, une valeur ou une parenthèse.",
-        "The condition cannot be read from here on: an operator, a value or a parenthesis is missing.",
-    ),
-    "comma": Text(
-        "Une virgule ne sépare que les valeurs d'une fonction ; les décimales s'écrivent avec un point : 0.15.",
-        "A comma only separates the values of a function; decimals are written with a point: 0.15.",
-    ),
-    "not_understood": Text(
-        "Cette écriture n'est pas permise : il y a des nombres, des colonnes, + - * / %, des comparaisons, and, or,"
-        " not et les fonctions {functions}.",
-        "This is not allowed: there are numbers, columns, + - * / %, comparisons, and, or, not, and the functions"
-        " {functions}.",
-    ),
-    "number": Text("Ce nombre est trop grand.", "This number is too large."),
-    "column": Text(
-        "La colonne « {name} » n'existe pas pour ce type ({why}).{hint_fr}",
-        "There is no column {name!r} for this type ({why}).{hint_en}",
-    ),
-    "function": Text(
-        "La fonction « {name} » n'existe pas ; il y a {functions}.",
-        "There is no function {name!r}; there are {functions}.",
-    ),
-    "values": Text("{name} prend {wanted} valeur(s), et non {given}.", "{name} takes {wanted} value(s), not {given}."),
-    "known": Text(
-        "known prend le nom d'une colonne, comme known(power_w).",
-        "known takes the name of a column, as in known(power_w).",
-    ),
-    "no_condition": Text(
-        "Ceci est un nombre et non une condition : comparez-le, comme power_w > 0.",
-        "This is a number and no condition: compare it, as in power_w > 0.",
-    ),
-    "no_column": Text(
-        "La condition ne lit aucune colonne : elle serait toujours vraie ou toujours fausse.",
-        "The condition reads no column: it would always be true, or never.",
-    ),
-}
-"""What is wrong with a condition, by code."""
 INSTEAD = {"=": "==", "&&": "and", "&": "and", "||": "or", "|": "or", "!": "not", "<>": "!=", "≤": "<=", "≥": ">="}
 INSTEAD |= {"≠": "!=", "×": "*", "÷": "/", "−": "-", "**": "a * a", "//": "floor(a / b)"}
 
 
-class BadExpression(BadSetting):
-    """A condition cannot be read: `code` of SAID with its parameters, at `position`, counted in characters from 0."""
-
-    def __init__(self, code: str, position: int, **parameters: object) -> None:
-        self.code, self.position, self.parameters = code, position, parameters
-        super().__init__(f"{self.said.en} (character {position + 1})")
-
-    @property
-    def said(self) -> Text:
-        """The reason in the hub's languages, without the position."""
-        return Text(*(text.format(**self.parameters) for text in SAID[self.code]))
-
-
 Columns = Mapping[str, Column]
 Part = Callable[[Columns], Column]
-"""A part of an expression: columns of shape (n,) to its value, shape (n,) or ()."""
+"""A number of an expression: columns of shape (n,) to its value, shape (n,) or (); NaN is unknown."""
+Test = Callable[[Columns], Mask]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """A condition of an expression; where neither is so, it is unknown. Comparisons with NaN are false in numpy."""
+
+    true: Test
+    false: Test
+
+    @staticmethod
+    def of(part: Part) -> "Truth":
+        """A number that is taken for a truth: what is not zero is true."""
+        return Truth(lambda columns: different(part(columns), ZERO), lambda columns: part(columns) == 0)
+
+    @property
+    def number(self) -> Part:
+        """1, 0, or NaN."""
+        return lambda columns: np.where(self.true(columns), 1.0, np.where(self.false(columns), 0.0, np.nan))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,27 +65,23 @@ class Expression:
     """Every column that it reads, each once."""
     optional: tuple[str, ...]
     """Those of which it asks whether they are known: they may be missing."""
-    _part: Part
-
-    def truth(self, columns: Columns) -> Column:
-        """1 where it holds, 0 where it does not, NaN where that is unknown; shape (n,)."""
-        shape = np.shape(next(iter(columns[name] for name in self.columns)))
-        with np.errstate(all="ignore"):
-            return np.broadcast_to(truth_of(self._part(columns)), shape)
+    _truth: Truth
 
     @property
     def holds(self) -> Formula:
         """Where it is true, as a formula without thresholds."""
-        return self._formula(1)
+        return self._formula(self._truth.true)
 
     @property
     def fails(self) -> Formula:
         """Where it is false; neither where it is unknown."""
-        return self._formula(0)
+        return self._formula(self._truth.false)
 
-    def _formula(self, wanted: int) -> Formula:
+    def _formula(self, test: Test) -> Formula:
         def function(*columns: Column) -> Mask:
-            return self.truth(dict(zip(self.columns, columns, strict=True))) == wanted
+            with np.errstate(all="ignore"):
+                found = test(dict(zip(self.columns, columns, strict=True)))
+            return np.broadcast_to(found, np.shape(columns[0]))
 
         return Formula(function, self.columns, {})
 
@@ -146,10 +95,10 @@ def parsed(text: str, kind: Kind, type: str) -> Expression:
     _check_tokens(text)
     indent = len(text) - len(text.lstrip())
     reader = _Reader(kind, type, indent)
-    part = reader.condition(_grammar(text.strip(), indent), 0)
+    truth = reader.condition(_grammar(text.strip(), indent), 0)
     if not reader.columns:
         raise BadExpression("no_column", indent)
-    return Expression(text.strip(), tuple(reader.columns), tuple(reader.optional), part)
+    return Expression(text.strip(), tuple(reader.columns), tuple(reader.optional), truth)
 
 
 def _check_tokens(text: str) -> None:
@@ -186,12 +135,33 @@ class _Reader:
     columns: dict[str, None] = field(default_factory=dict)
     optional: dict[str, None] = field(default_factory=dict)
 
-    def condition(self, node: ast.expr, depth: int) -> Part:
+    def condition(self, node: ast.expr, depth: int) -> Truth:
         """A part that is true or not."""
+        if (truth := self._logic(node, depth)) is not None:
+            return truth
         part = self.part(node, depth)
         if self._is_number(node):
             raise self._bad("no_condition", node)
-        return part
+        return Truth.of(part)
+
+    def _logic(self, node: ast.expr, depth: int) -> Truth | None:
+        """A part that is made of conditions or comparisons; None for any other."""
+        if depth > DEEPEST:
+            raise self._bad("deep", node)
+        match node:
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                inner = self.condition(operand, depth + 1)
+                return Truth(inner.false, inner.true)
+            case ast.BoolOp(op=op, values=values):
+                truths = [self.condition(value, depth + 1) for value in values]
+                return all_of(truths) if isinstance(op, ast.And) else any_of(truths)
+            case ast.Compare(left=left, ops=ops, comparators=others) if all(type(op) in COMPARISONS for op in ops):
+                terms = [self.part(term, depth + 1) for term in (left, *others)]
+                pairs = zip(ops, pairwise(terms), strict=True)
+                return all_of([compared(*COMPARISONS[type(op)], *pair) for op, pair in pairs])
+            case ast.Call(func=ast.Name(id="known"), args=arguments, keywords=[]):
+                return self._known(node, arguments)
+        return None
 
     def _is_number(self, node: ast.expr) -> bool:
         """Is it surely something to be compared? Flags and the columns of a kind's own may be truths."""
@@ -207,9 +177,9 @@ class _Reader:
         return isinstance(node, ast.Constant | ast.BinOp)
 
     def part(self, node: ast.expr, depth: int) -> Part:
-        """Any part, a number or a truth."""
-        if depth > DEEPEST:
-            raise self._bad("deep", node)
+        """Any part, as a number."""
+        if (truth := self._logic(node, depth)) is not None:
+            return truth.number
         match node:
             case ast.Constant(value=value):
                 return self._number(node, value)
@@ -217,26 +187,13 @@ class _Reader:
                 return self._column(node, name)
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
                 return self._call(node, name, arguments, depth)
-            case ast.Tuple(elts=[first, *_]):
-                raise BadExpression("comma", self.indent + (first.end_col_offset or 0))
-        return self._operation(node, depth)
-
-    def _operation(self, node: ast.expr, depth: int) -> Part:
-        """Something that is made of other parts with an operator."""
-        match node:
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return _applied(np.negative, [self.part(operand, depth + 1)])
-            case ast.UnaryOp(op=ast.Not(), operand=operand):
-                return _applied(negation, [self.condition(operand, depth + 1)])
-            case ast.BoolOp(op=op, values=values):
-                both = conjunction if isinstance(op, ast.And) else disjunction
-                return _applied(partial(_folded, both), [self.condition(value, depth + 1) for value in values])
             case ast.BinOp(op=operator, left=left, right=right) if type(operator) in ARITHMETIC:
                 sides = [self.part(left, depth + 1), self.part(right, depth + 1)]
                 return _applied(ARITHMETIC[type(operator)], sides)
-            case ast.Compare(left=left, ops=ops, comparators=others) if all(type(op) in COMPARISONS for op in ops):
-                terms = [self.part(term, depth + 1) for term in (left, *others)]
-                return _applied(partial(compared, [COMPARISONS[type(op)] for op in ops]), terms)
+            case ast.Tuple(elts=[first, *_]):
+                raise BadExpression("comma", self.indent + (first.end_col_offset or 0))
         raise self._bad("not_understood", node, functions=_NAMES)
 
     def _column(self, node: ast.expr, name: str) -> Part:
@@ -266,24 +223,22 @@ class _Reader:
             raise self._bad("many", node, most=MOST_COLUMNS)
 
     def _call(self, node: ast.expr, name: str, arguments: Sequence[ast.expr], depth: int) -> Part:
-        if name == "known":
-            return self._known(node, arguments)
         if name not in FUNCTIONS:
             raise self._bad("function", node, name=name, functions=_NAMES)
         function, least, most = FUNCTIONS[name]
         if not least <= len(arguments) <= most:
             wanted = str(least) if least == most else f"{least}+"
             raise self._bad("values", node, name=name, wanted=wanted, given=len(arguments))
-        first = self.condition if name == "where" else self.part
-        parts = [first(arguments[0], depth + 1), *(self.part(one, depth + 1) for one in arguments[1:])]
-        return _applied(function, parts)
+        first, *others = arguments
+        begins = self.condition(first, depth + 1).number if name == "where" else self.part(first, depth + 1)
+        return _applied(function, [begins, *(self.part(one, depth + 1) for one in others)])
 
-    def _known(self, node: ast.expr, arguments: Sequence[ast.expr]) -> Part:
+    def _known(self, node: ast.expr, arguments: Sequence[ast.expr]) -> Truth:
         match arguments:
             case [ast.Name(id=name) as column]:
                 self._read(column, name)
                 self.optional[name] = None
-                return lambda columns: (~np.isnan(columns[name])).astype(np.float64)
+                return Truth(lambda columns: ~np.isnan(columns[name]), lambda columns: np.isnan(columns[name]))
         raise self._bad("known", node)
 
     def _bad(self, code: str, node: ast.expr, **parameters: object) -> BadExpression:
@@ -303,30 +258,36 @@ def column_names(kind: Kind, type: str) -> list[str]:
 
 # The operations, over float64 arrays of shape (n,) or (); NaN is unknown.
 
-
-def truth_of(value: Column) -> Column:
-    """1 for what is not zero."""
-    return np.where(np.isnan(value), np.nan, value != 0)
+Comparison = Callable[[Column, Column], Mask]
+ZERO = np.zeros(())
 
 
-def negation(value: Column) -> Column:
-    return 1 - truth_of(value)
+def all_of(truths: Sequence[Truth]) -> Truth:
+    """Each of them; one that is false decides alone."""
+    return Truth(
+        lambda columns: reduce(np.logical_and, (truth.true(columns) for truth in truths)),
+        lambda columns: reduce(np.logical_or, (truth.false(columns) for truth in truths)),
+    )
 
 
-def conjunction(one: Column, other: Column) -> Column:
-    """Both; what is false is so whatever the other is."""
-    return np.where((one == 0) | (other == 0), 0.0, np.minimum(one, other))
+def any_of(truths: Sequence[Truth]) -> Truth:
+    """At least one of them, which then decides alone."""
+    return Truth(
+        lambda columns: reduce(np.logical_or, (truth.true(columns) for truth in truths)),
+        lambda columns: reduce(np.logical_and, (truth.false(columns) for truth in truths)),
+    )
 
 
-def disjunction(one: Column, other: Column) -> Column:
-    """Either; what is true is so whatever the other is."""
-    return np.where((one == 1) | (other == 1), 1.0, np.maximum(one, other))
+def compared(how: Comparison, contrary: Comparison, one: Part, other: Part) -> Truth:
+    """Two numbers, by a comparison and by its contrary: both are false where one of them is unknown."""
+    return Truth(
+        lambda columns: how(one(columns), other(columns)), lambda columns: contrary(one(columns), other(columns))
+    )
 
 
-def compared(how: Sequence[Callable[[Column, Column], Mask]], *terms: Column) -> Column:
-    """One comparison after the other, all of which must hold."""
-    pairs = zip(how, terms[:-1], terms[1:], strict=True)
-    return reduce(conjunction, (np.where(np.isnan(a) | np.isnan(b), np.nan, one(a, b)) for one, a, b in pairs))
+def different(one: Column, other: Column) -> Mask:
+    """Unlike numpy's, false where one of them is unknown."""
+    return (one < other) | (one > other)
 
 
 def divided(one: Column, other: Column) -> Column:
@@ -339,8 +300,7 @@ def remainder(one: Column, other: Column) -> Column:
 
 
 def chosen(condition: Column, one: Column, other: Column) -> Column:
-    truth = truth_of(condition)
-    return np.where(np.isnan(truth), np.nan, np.where(truth == 1, one, other))
+    return np.where(np.isnan(condition), np.nan, np.where(condition == 1, one, other))
 
 
 def least(*values: Column) -> Column:
@@ -349,10 +309,6 @@ def least(*values: Column) -> Column:
 
 def greatest(*values: Column) -> Column:
     return reduce(np.maximum, values)
-
-
-def _folded(both: Callable[[Column, Column], Column], *values: Column) -> Column:
-    return reduce(both, map(truth_of, values))
 
 
 def _applied(function: Callable[..., Column], parts: Sequence[Part]) -> Part:
@@ -366,14 +322,15 @@ ARITHMETIC: Mapping[type[ast.operator], Callable[[Column, Column], Column]] = {
     ast.Div: divided,
     ast.Mod: remainder,
 }
-COMPARISONS: Mapping[type[ast.cmpop], Callable[[Column, Column], Mask]] = {
-    ast.Lt: np.less,
-    ast.LtE: np.less_equal,
-    ast.Gt: np.greater,
-    ast.GtE: np.greater_equal,
-    ast.Eq: np.equal,
-    ast.NotEq: np.not_equal,
+COMPARISONS: Mapping[type[ast.cmpop], tuple[Comparison, Comparison]] = {
+    ast.Lt: (np.less, np.greater_equal),
+    ast.LtE: (np.less_equal, np.greater),
+    ast.Gt: (np.greater, np.less_equal),
+    ast.GtE: (np.greater_equal, np.less),
+    ast.Eq: (np.equal, different),
+    ast.NotEq: (different, np.equal),
 }
+"""Each with its contrary."""
 FUNCTIONS: Mapping[str, tuple[Callable[..., Column], int, int]] = {
     "abs": (np.abs, 1, 1),
     "min": (least, 2, 10),

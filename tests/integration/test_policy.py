@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from devices.expression import BadExpression
+from devices.bad_expression import BadExpression
 from devices.own_rule import OwnRule
 from devices.policy import Override
 from devices.registry import Device

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from devices.expression import BadExpression
+from devices.bad_expression import BadExpression
 from devices.kind import kinds
 from devices.own_rule import Decisions, OwnRule, compiled, override_fault
 from devices.policy import Override, within
