@@ -57,10 +57,9 @@ def devices() -> list[Device]:
 @pytest.fixture
 async def connection(database_url: str) -> AsyncIterator[Connection]:
     """In a transaction that is never committed: every test begins with nothing decided."""
-    async with connect(database_url) as made:
+    async with connect(database_url, autocommit=True) as made, made.transaction(force_rollback=True):
         await import_devices(made, devices(), NOW)
         yield made
-        await made.rollback()
 
 
 @pytest.fixture
@@ -238,15 +237,16 @@ async def numbers(connection: Connection) -> list[int]:
 
 async def test_rules_and_thresholds_take_effect_within_seconds_and_are_taken_back(hub: Hub, live: Connection, measured):
     dijon, talant = await numbers(live)
-    await policy.save_rule(live, HOT, "ann", NOW)
-    where = {"scope": "commune", "place": "dijon"}
-    number = await policy.set_override(live, Override(KIND, "draws_much", "priority", 2, **where), "ann", NOW)  # type: ignore[arg-type]
+    async with live.transaction():
+        await policy.save_rule(live, HOT, "ann", NOW)
+        in_dijon = Override(KIND, "draws_much", "priority", 2, "commune", "dijon")
+        number = await policy.set_override(live, in_dijon, "ann", NOW)
     fires = [("fire", dijon, 2), ("fire", talant, 1)]
     measured(f"a new rule fired {await hub.tells(150, 'draws_much', fires):.1f} s later")
 
-    await policy.undo(live, number, "ann", NOW)
-    in_dijon = msgspec.structs.replace(HOT, scope="commune", place="dijon")
-    await policy.save_rule(live, in_dijon, "ann", NOW)
+    async with live.transaction():
+        await policy.undo(live, number, "ann", NOW)
+        await policy.save_rule(live, msgspec.structs.replace(HOT, scope="commune", place="dijon"), "ann", NOW)
     await hub.tells(150, "draws_much", [*fires, ("fire", dijon, 1), ("clear", talant, 1)])
 
     await policy.remove_rule(live, KIND, "draws_much", "ann", NOW)
@@ -257,14 +257,16 @@ async def test_rules_and_thresholds_take_effect_within_seconds_and_are_taken_bac
 @pytest.mark.soak
 async def test_a_threshold_of_a_part_changes_who_fires(hub: Hub, live: Connection):
     dijon, talant = await numbers(live)
-    await policy.set_override(live, Override(KIND, "lamp_out", "hold_s", 0), "ann", NOW)
-    number = await policy.set_override(live, lower(0.28, scope="commune", place="dijon"), "ann", NOW)
+    async with live.transaction():
+        await policy.set_override(live, Override(KIND, "lamp_out", "hold_s", 0), "ann", NOW)
+        number = await policy.set_override(live, lower(0.28, scope="commune", place="dijon"), "ann", NOW)
     told = [("fire", dijon, 3)]
     await hub.tells(15, "lamp_out", told)
     told += [("clear", dijon, 3)]
     await hub.tells(58, "lamp_out", told)
-    await policy.undo(live, number, "ann", NOW)
-    await policy.set_override(live, lower(0.28, scope="model", place="Citea"), "ann", NOW)
+    async with live.transaction():
+        await policy.undo(live, number, "ann", NOW)
+        await policy.set_override(live, lower(0.28, scope="model", place="Citea"), "ann", NOW)
     told += [("fire", talant, 3)]
     await followed(live, hub)
     await hub.tells(15, "lamp_out", told)
