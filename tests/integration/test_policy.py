@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -30,7 +30,7 @@ from ingest.voice import Voice, open_transitions
 from ingest.worker import Worker
 from store import policy
 from store.database import Connection, connect
-from store.registry import import_devices
+from store.registry import commissioned, import_devices, load
 from store.rulebook import Rulebook
 from tests.processes import eventually
 
@@ -103,6 +103,14 @@ async def test_every_change_has_a_number_and_can_be_undone(connection: Connectio
         (7, "bob", "undo", 2),
     ]
     assert [one.version for one in await policy.history(connection, before=4, limit=2)] == [3, 2]
+
+
+async def test_the_model_of_a_device_is_kept_and_exported(connection: Connection):
+    models = {device.key: device.model async for device in commissioned(connection)}
+    assert (models["dijon", KIND, "L1"], models["dijon", KIND, "F1"]) == ("Teceo 1", None)
+    assert sorted(set((await load(connection)).model.tolist())) == ["", "Citea", "Teceo 1"]
+    again = await import_devices(connection, [replace(device, model="Citea") for device in devices()], NOW)
+    assert (again.changed, again.unchanged) == (5, 1)
 
 
 async def test_a_removed_rule_takes_its_thresholds_along_and_comes_back_with_them(connection: Connection):
