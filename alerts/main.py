@@ -1,7 +1,7 @@
 """The tele-alert process: follows the transitions, keeps the incidents, sends the notifications."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,12 +15,13 @@ from alerts.snapshot import LOOK_S, Files, Keeper
 from alerts.text import Writer
 from alerts.transitions import BATCH, IDLE_S, Transitions
 from alerts.watch import Watch
-from devices.kind import kinds
+from devices.kind import Kind
 from hub.clock import Clock
 from hub.errors import BadSetting
 from hub.settings import Settings
 from store import outbox, readers
 from store.database import Connection, answering
+from store.rulebook import Rulebook
 
 
 async def run(
@@ -38,8 +39,9 @@ async def run(
     AlreadyRunning when one works on the same home.
     """
     addresses = channels(settings, clock)
-    desk = make_desk(settings, addresses)
     database, files = Database(database_url, stop), Files(settings.home / "telealert")
+    rulebook = Rulebook(files.folder / "policy.json")
+    desk = make_desk(settings, addresses, rulebook)
     journal = Journal(files.folder / "calls.journal")
     outlets = [Outlet(address, journal, clock) for address in addresses]
     keeper = Keeper(files, journal, clock.now_us)
@@ -49,6 +51,7 @@ async def run(
         transitions=transitions,
         place=readers.Place(READER, transitions.log_id),
         desk=desk,
+        rulebook=rulebook,
         database=database,
         clock=clock,
         stop=stop,
@@ -57,7 +60,9 @@ async def run(
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(database.watch(), name="watch the database")
             tasks.create_task(database.hold(follow, must_take=True), name="follow")
-            tasks.create_task(database.hold(partial(_keep, keeper=keeper, stop=stop)), name="keep the snapshot")
+            tasks.create_task(
+                database.hold(partial(_keep, keeper=keeper, rulebook=rulebook, stop=stop)), name="keep the snapshot"
+            )
             tasks.create_task(stand_in.run(), name="stand in")
             if watch is not None:
                 tasks.create_task(watch.run(database, outlets, desk.writer, stop), name="watch the hub")
@@ -73,7 +78,7 @@ async def run(
         journal.close()
 
 
-def make_desk(settings: Settings, outlets: Sequence[Channel]) -> Desk:
+def make_desk(settings: Settings, outlets: Sequence[Channel], kinds: Mapping[str, Kind]) -> Desk:
     """What the settings say of who is called and how; BadSetting for an unknown time zone."""
     try:
         zone = ZoneInfo(settings.timezone)
@@ -83,7 +88,7 @@ def make_desk(settings: Settings, outlets: Sequence[Channel]) -> Desk:
         ) from error
     page_url = settings.page_url or f"http://{settings.host}:{settings.http_port}"
     writer = Writer(settings.language, zone, page_url, settings.notify_priority)
-    return Desk(kinds(), settings.notify_priority, [outlet.name for outlet in outlets], writer)
+    return Desk(kinds, settings.notify_priority, [outlet.name for outlet in outlets], writer)
 
 
 async def _follow(
@@ -92,6 +97,7 @@ async def _follow(
     transitions: Transitions,
     place: readers.Place,
     desk: Desk,
+    rulebook: Rulebook,
     database: Database,
     clock: Clock,
     stop: asyncio.Event,
@@ -109,6 +115,7 @@ async def _follow(
             await pause(stop, IDLE_S)
             continue
         async with answering():
+            await rulebook.follow(connection)
             with place.moving(offset + len(messages)):
                 await apply_batch(
                     connection,
@@ -123,9 +130,10 @@ async def _follow(
         offset = place.offset
 
 
-async def _keep(connection: Connection, *, keeper: Keeper, stop: asyncio.Event) -> None:
-    """Keep the routing snapshot up to date."""
+async def _keep(connection: Connection, *, keeper: Keeper, rulebook: Rulebook, stop: asyncio.Event) -> None:
+    """Keep the routing snapshot, and the words of the city's own rules, up to date."""
     while not stop.is_set():
+        await rulebook.follow(connection)
         await keeper.look(connection)
         await pause(stop, LOOK_S)
 

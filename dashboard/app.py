@@ -42,6 +42,7 @@ from hub.clock import Clock
 from hub.settings import Settings
 from store.database import pool
 from store.health import Pulse
+from store.rulebook import Rulebook
 
 FOREVER = "public, max-age=31536000, immutable"
 MAX_BODY_BYTES = 16_384
@@ -51,13 +52,14 @@ GOODBYE_S = 3
 def create_app(*, settings: Settings, database_url: str, mqtt_url: str, clock: Clock) -> FastAPI:
     """The page. It starts without database or broker, says so, and recovers when they come."""
     base_map = load_base_map(settings)
-    assets, words = load_assets(), load_words(settings.timezone, commune_names(settings.city))
+    rulebook = Rulebook()
+    assets, words = load_assets(), load_words(settings.timezone, commune_names(settings.city), rulebook)
     templates = load_templates(words, assets, settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         live = Live({name: Picture.of(name) for name in kinds()})
-        watch = Watch()
+        watch = Watch(rulebook=rulebook)
         async with pool(database_url) as connections:
             app.state.desk = Desk(
                 settings, clock, connections, live, watch, words, assets, base_map, Attempts(), templates

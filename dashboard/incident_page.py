@@ -68,7 +68,7 @@ async def incident_page(
         title=title_of(card.kind, card.code, words),
         place=place_of(card, words),
         geo=geo_address(card),
-        rule=rule_of(card.kind, card.code),
+        rule=rule_of(card.kind, card.code, words),
         columns=columns_seen(kind, why.get("columns", {}), words) if kind else [],
         thresholds=thresholds_seen(why.get("thresholds", {}), words),
         hold=timedelta(seconds=why.get("hold_s") or 0),

@@ -22,13 +22,14 @@ class Seen:
 
 
 def title_of(kind_name: str, code: str, words: Words) -> str:
-    """A rule's title; its code when the kind no longer declares it."""
-    rule = rule_of(kind_name, code)
+    """A rule's title; its code when nobody knows it any more."""
+    rule = rule_of(kind_name, code, words)
     return words.of(rule.title) if rule else code
 
 
-def rule_of(kind_name: str, code: str) -> Rule | None:
-    kind = kinds().get(kind_name)
+def rule_of(kind_name: str, code: str, words: Words) -> Rule | None:
+    """A declared rule or one of the city's own; None when nobody knows it any more."""
+    kind = words.rulebook.get(kind_name)
     return next((rule for rule in kind.rules if rule.code == code), None) if kind else None
 
 
@@ -187,12 +188,12 @@ def reason_text(reason: str | None, words: Words) -> str:
     return f"{said}{words.colon}{note.strip()}" if said and colon else said or reason or ""
 
 
-def codes_titled(text: str) -> list[str]:
+def codes_titled(text: str, rulebook: Mapping[str, Kind]) -> list[str]:
     """Codes of the rules whose title holds a text, in any language."""
     sought = text.casefold()
     return [
         rule.code
-        for kind in kinds().values()
+        for kind in rulebook.values()
         for rule in kind.rules
         if sought and any(sought in title.casefold() for title in rule.title)
     ]

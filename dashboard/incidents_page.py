@@ -1,5 +1,6 @@
 """The operator's list of incidents: open or closed, narrowed by what is asked for, page by page."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
@@ -8,7 +9,7 @@ from starlette.responses import Response
 
 from dashboard.desk import WITHOUT_NUL, AtDesk, InWords
 from dashboard.incident_words import codes_titled, shown_card, state_words
-from devices.kind import kinds
+from devices.kind import Kind, kinds
 from store import pages, people
 from store.people import Team
 
@@ -38,7 +39,7 @@ async def incident_list(
     given |= {"text": " ".join(text.split())}
     async with at.database() as conn:
         teams = [found for found, _ in await people.teams(conn)]
-        asked = ask(given, teams)
+        asked = ask(given, teams, words.rulebook)
         cards, total = await pages.asked_incidents(conn, asked, limit=PAGE_SIZE, offset=(page - 1) * PAGE_SIZE)
         communes = await pages.communes(conn)
     return at.render(
@@ -59,8 +60,8 @@ async def incident_list(
     )
 
 
-def ask(given: dict[str, str], teams: list[Team]) -> pages.Asked:
-    """What a form asks for; a team narrows to its kinds and communes. Pure."""
+def ask(given: dict[str, str], teams: list[Team], rulebook: Mapping[str, Kind]) -> pages.Asked:
+    """What a form asks for; a team narrows to its kinds and communes; titles are those of the rulebook. Pure."""
     team = next((known for known in teams if known.name == given["team"]), Team(""))
     return pages.Asked(
         is_closed=given["show"] == "closed",
@@ -69,7 +70,7 @@ def ask(given: dict[str, str], teams: list[Team]) -> pages.Asked:
         priority=int(given["priority"]) if given["priority"] else None,
         state=given["state"] if given["state"] and given["show"] == "open" else None,
         text=given["text"],
-        codes=codes_titled(given["text"]),
+        codes=codes_titled(given["text"], rulebook),
     )
 
 

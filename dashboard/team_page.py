@@ -50,7 +50,7 @@ async def team_page(
             {
                 "card": card,
                 "title": title_of(card.kind, card.code, words),
-                "help": words.of(rule.help) if (rule := rule_of(card.kind, card.code)) else "",
+                "help": words.of(rule.help) if (rule := rule_of(card.kind, card.code, words)) else "",
                 "place": place_of(card, words),
                 "lasts": words.duration(now - card.opened_at),
                 "reason": reason_text(card.moved_reason, words),

@@ -13,6 +13,7 @@ from hub.errors import DatabaseUnavailable
 from store import pages
 from store.database import GONE, Connection, connect
 from store.pages import IncidentCard
+from store.rulebook import Rulebook
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +28,7 @@ class Watch:
     """Open incidents by number; `revision` counts changes, so that a stream can ask what is new."""
 
     bell: Bell = field(default_factory=Bell)
+    rulebook: Rulebook = field(default_factory=Rulebook)
     is_connected: bool = False
     revision: int = 0
     _open: dict[int, IncidentCard] = field(default_factory=dict)
@@ -71,6 +73,7 @@ async def listen(watch: Watch, database_url: str) -> None:
         try:
             async with connect(database_url, autocommit=True) as connection:
                 await pages.listen_to_incidents(connection)
+                await watch.rulebook.follow(connection)
                 watch.replace(await pages.open_incidents(connection))
                 watch.is_connected, waits, is_told = True, pauses(), False
                 log.info("listens to incidents", open=len(watch.cards))
@@ -87,6 +90,7 @@ async def listen(watch: Watch, database_url: str) -> None:
 
 async def _take_notices(watch: Watch, connection: Connection) -> None:
     numbers = await _notices(connection, PING_S, stop_after=1)
+    await watch.rulebook.follow(connection)  # before the incidents of a new rule are shown
     if numbers:
         numbers |= await _notices(connection, GATHER_S)
         watch.update(await pages.incident_cards(connection, sorted(numbers)))

@@ -6,7 +6,7 @@ The code's own texts are English; every other language is a catalogue, read as i
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 
-from devices.kind import Text
+from devices.kind import Kind, Text, kinds
 
 Message = str | tuple[str, ...]
 """A text, or its singular and plural forms."""
@@ -37,6 +37,8 @@ class Words:
     """Translations of the texts that the page's own scripts show, by their English text."""
     communes: Mapping[str, str]
     """How communes are written, by their name on the wire."""
+    rulebook: Mapping[str, Kind] = field(default_factory=kinds)
+    """Every kind with its rules, the city's own among them."""
 
     def __call__(self, text: str, /, **values: object) -> str:
         """The text in this language, with {name}s filled in."""
@@ -83,11 +85,15 @@ class Words:
         return dates.format_timedelta(max(length, timedelta(0)), threshold=1.5, locale=self.locale)
 
 
-def load_words(timezone: str, communes: Mapping[str, str]) -> dict[str, Words]:
-    """Every language of the page, by its code."""
+def load_words(
+    timezone: str, communes: Mapping[str, str], rulebook: Mapping[str, Kind] | None = None
+) -> dict[str, Words]:
+    """Every language of the page, by its code. `rulebook` knows the rules, the declared ones when it is not given."""
     shown_by_scripts = script_texts()
     return {
-        language: Words(language, ZoneInfo(timezone), *_catalogue(language, shown_by_scripts), communes)
+        language: Words(
+            language, ZoneInfo(timezone), *_catalogue(language, shown_by_scripts), communes, rulebook or kinds()
+        )
         for language in LANGUAGES
     }
 

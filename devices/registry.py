@@ -28,7 +28,7 @@ __all__ = [
 MAX_ID_LENGTH = 64
 MAX_TEXT_LENGTH = 200
 REQUIRED = ("commune", "kind", "id", "type")
-OPTIONAL = ("parent", "gateway", "lat", "lon", "label", "street", "neighbours")
+OPTIONAL = ("parent", "gateway", "lat", "lon", "label", "street", "model", "neighbours")
 BETWEEN_NEIGHBOURS = "|"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NAME = re.compile(rf"[^/+#\x00-\x1f\x7f-\x9f\u2028\u2029]{{1,{MAX_ID_LENGTH}}}")
@@ -52,6 +52,8 @@ class Device:
     attributes: Mapping[str, float] = field(default_factory=dict)
     neighbours: tuple[str, ...] = ()
     """Devices of the kind that stand next to it: `id`, or `commune/id` where the commune is another."""
+    model: str | None = None
+    """What its maker calls it; thresholds may differ by model."""
     line: int = field(default=0, compare=False)
     """Where the file says so, for messages; 0 when it comes from no file."""
 
@@ -122,6 +124,7 @@ def _device(row: Row) -> Device:
         lon=lon,
         label=_text("label", values),
         street=_text("street", values),
+        model=_text("model", values),
         attributes=_attributes(kind, values),
         neighbours=_neighbours(values),
         line=row.line,
@@ -264,6 +267,8 @@ class Registry:
     lon: Column
     """Degrees, NaN when unknown."""
     commissioned: NDArray[np.bool_]
+    model: NDArray[np.str_]
+    """Empty while unknown."""
     attributes: Mapping[str, Column]
     """By attribute name; what the registry does not say is the kind's default, NaN where there is none."""
 
@@ -287,6 +292,7 @@ class Registry:
             self.lat[part],
             self.lon[part],
             self.commissioned[part],
+            self.model[part],
             {name: self.attributes[name][part] for name in names},
         )
 
@@ -305,6 +311,7 @@ class Registry:
             self.lat[kept],
             self.lon[kept],
             self.commissioned[kept],
+            self.model[kept],
             {name: values[kept] for name, values in self.attributes.items()},
         )
 
@@ -333,6 +340,7 @@ class Registry:
             column(self.lat, changes.lat),
             column(self.lon, changes.lon),
             column(self.commissioned, changes.commissioned),
+            column(self.model, changes.model),
             {name: column(values, changes.attributes[name]) for name, values in self.attributes.items()},
         )
 
@@ -342,8 +350,13 @@ class Registry:
         return dict(zip(keys, self.device_no.tolist(), strict=True))
 
     @classmethod
-    def of_rows(cls, version: int, rows: Sequence[Sequence[object]]) -> "Registry":
-        """From rows of the eleven values named below, sorted by kind (code points) and number; None: unknown."""
+    def of_rows(
+        cls, version: int, rows: Sequence[Sequence[object]], models: Sequence[str | None] | None = None
+    ) -> "Registry":
+        """From rows of the eleven values named below, sorted by kind (code points) and number; None: unknown.
+
+        `models` are those of the rows, all unknown when they are not given.
+        """
         columns: list[list[object]] = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(11)]
         number, commune, kind, id_, type_, parent, gateway, lat, lon, commissioned, attributes = columns
         kind_names = np.array(kind, dtype=np.str_)
@@ -359,6 +372,7 @@ class Registry:
             lat=np.array(lat, dtype=np.float64),
             lon=np.array(lon, dtype=np.float64),
             commissioned=np.array(commissioned, dtype=np.bool_),
+            model=np.array([model or "" for model in models or [None] * len(rows)], dtype=np.str_),
             attributes=_attribute_columns(kind_names, attributes),
         )
 

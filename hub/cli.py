@@ -42,6 +42,14 @@ app.add_typer(log_app, name="log")
 app.add_typer(people_app, name="people")
 app.add_typer(teams_app, name="teams")
 
+RuleKind = Annotated[str, typer.Argument(help="The kind of device.")]
+RuleCode = Annotated[str, typer.Argument(help="The rule's code, as in beffroi rules list.")]
+ThresholdName = Annotated[str, typer.Argument(help="The threshold's name.")]
+InCommune = Annotated[str | None, typer.Option("--commune", help="In one commune.")]
+InGroup = Annotated[str | None, typer.Option("--group", help="On a device and all that hangs from it: commune/id.")]
+OfModel = Annotated[str | None, typer.Option("--model", help="On the devices of a model.")]
+OnDevice = Annotated[str | None, typer.Option("--device", help="On a single device: commune/id.")]
+
 
 def main() -> None:
     """Run a command; an error of ours is one sentence and an exit code."""
@@ -240,8 +248,74 @@ def list_rules(
     kind: Annotated[str | None, typer.Option(help="One kind alone.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One rule per line, for programs.")] = False,
 ) -> None:
-    """Every rule: what it watches, how urgent it is, its hold and thresholds, and where they come from."""
-    command("rules").list_rules(kind, as_json=as_json)
+    """Every rule: what it watches, how urgent it is, its hold and thresholds, and where they come from.
+
+    Also those of the city's own, and the thresholds that it has tuned.
+    """
+    command("rules").list_rules(read_settings(), kind, as_json=as_json)
+
+
+@rules_app.command("add", epilog="Example: beffroi rules add hot-drivers.yaml")
+def add_rules(file: Annotated[Path, typer.Argument(help="YAML: a rule, or a list of rules.")]) -> None:
+    """Add rules of the city's own, or replace those of the same code; all of the file or none."""
+    command("policy").add(read_settings(), file)
+
+
+@rules_app.command("remove", epilog="Example: beffroi rules remove street_lighting hot_driver")
+def remove_rule(kind: RuleKind, code: RuleCode) -> None:
+    """Remove a rule of the city's own. What it has on is over, and its incidents keep their words."""
+    command("policy").remove(read_settings(), kind, code)
+
+
+@rules_app.command("set", epilog="Example: beffroi rules set street_lighting lamp_out min_ratio 0.1 --commune dijon")
+def set_threshold(
+    kind: RuleKind,
+    code: RuleCode,
+    threshold: ThresholdName,
+    value: Annotated[float, typer.Argument(help="Its value there.")],
+    commune: InCommune = None,
+    group: InGroup = None,
+    model: OfModel = None,
+    device: OnDevice = None,
+) -> None:
+    """Set a rule's threshold for a part of the city, for all of it without an option; the narrower counts.
+
+    hold_s, calm_s, priority and enabled (1 or 0) are thresholds of every rule.
+    """
+    module, override = command("policy"), importlib.import_module("devices.policy").Override
+    scope, place = module.scope_of(commune=commune, group=group, model=model, device=device)
+    module.set_threshold(read_settings(), override(kind, code, threshold, value, scope, place))
+
+
+@rules_app.command("unset", epilog="Example: beffroi rules unset street_lighting lamp_out min_ratio --commune dijon")
+def unset_threshold(
+    kind: RuleKind,
+    code: RuleCode,
+    threshold: ThresholdName,
+    commune: InCommune = None,
+    group: InGroup = None,
+    model: OfModel = None,
+    device: OnDevice = None,
+) -> None:
+    """Let a rule's threshold be again what it is around that part of the city."""
+    module = command("policy")
+    scope, place = module.scope_of(commune=commune, group=group, model=model, device=device)
+    module.unset_threshold(read_settings(), kind, code, threshold, scope, place)
+
+
+@rules_app.command("history", epilog="Example: beffroi rules history --limit 10")
+def rules_history(
+    limit: Annotated[int, typer.Option(help="How many, the last first.", min=1, max=100_000)] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="One version per line, for programs.")] = False,
+) -> None:
+    """What was changed in the rules, by whom and when."""
+    command("policy").history(read_settings(), limit, as_json=as_json)
+
+
+@rules_app.command("undo", epilog="Example: beffroi rules undo 12")
+def undo_rules(version: Annotated[int, typer.Argument(help="Its number in beffroi rules history.", min=1)]) -> None:
+    """Put back what a version changed, as a new version; not when the same was changed again since."""
+    command("policy").undo(read_settings(), version)
 
 
 @rules_app.command(

@@ -2,7 +2,8 @@
 
 BeffroiError                 exit code 1: its text is shown to the person, never a traceback
 ├── BadSetting               exit code 2: a setting or an argument is wrong
-│   └── PortInUse            names the port and the setting that moves it
+│   ├── PortInUse            names the port and the setting that moves it
+│   └── BadExpression        a condition of an operator cannot be read (devices/bad_expression.py)
 ├── AlreadyRunning           a second hub on the same home
 ├── UnsupportedMachine       the embedded runtime cannot be made here; says what to set
 ├── BadFile                  a file of the user (devices, recording) cannot be read

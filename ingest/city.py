@@ -8,16 +8,21 @@ from pathlib import Path
 import numpy as np
 import structlog
 
+from devices.kind import kinds
+from devices.own_rule import Decisions
 from devices.readings import Decoded, Key
 from devices.registry import Registry
+from devices.transition import Transition
 from hub.errors import DatabaseUnavailable
 from ingest import known_devices
-from rules.board import Board, blank_boards
+from rules.board import TIMEZONE, Board, blank_boards
+from rules.change import begin_again, dismissed
+from store import known_policy, policy
 from store import registry as store_registry
 from store.database import connect
 
 logger = structlog.get_logger("worker")
-DEVICES = "devices.npz"
+DEVICES, POLICY = "devices.npz", "policy.json"
 SHARED_STRETCHES, SHARED_READINGS = 16, 20_000
 """So much that is decoded waits for the store at most; behind that it decodes it itself."""
 RETRY_S = 1.0
@@ -34,10 +39,51 @@ class City:
     """Numbers of devices that were forgotten; none is given twice."""
     is_remembered: bool = False
     """Is this what the last worker knew, because the database was away?"""
+    decisions: Decisions = field(default_factory=Decisions)
+    """What the city has decided on rules, as the boards follow it."""
+    wanted: Decisions | None = None
+    """What it has decided since, for the rules to follow at their next step."""
+    timezone: str = TIMEZONE
+    """Of the clocks on its walls."""
 
     @classmethod
-    def of(cls, registry: Registry, *, is_remembered: bool = False) -> "City":
-        return cls(registry, registry.numbers(), blank_boards(registry), is_remembered=is_remembered)
+    def of(
+        cls,
+        registry: Registry,
+        decisions: Decisions | None = None,
+        *,
+        wanted: Decisions | None = None,
+        is_remembered: bool = False,
+        timezone: str = TIMEZONE,
+    ) -> "City":
+        decisions = decisions or Decisions()
+        boards = blank_boards(registry, policy=decisions.policy, timezone=timezone)
+        return cls(registry, registry.numbers(), boards, set(), is_remembered, decisions, wanted, timezone)
+
+    @property
+    def policy_version(self) -> int:
+        """The newest version that is known, followed or soon to be."""
+        return (self.wanted or self.decisions).version
+
+    def adopt(self, now_us: int) -> list[Transition]:
+        """Follow what is wanted; what is on and is watched no more is over."""
+        if self.wanted is None:
+            return []
+        old, self.decisions, self.wanted = self.decisions, self.wanted, None
+        changed = {name for name in kinds() if old.of_kind(name) != self.decisions.of_kind(name)}
+        if not changed:
+            return []
+        before = {name: self.boards[name] for name in changed}
+        self._rebuild(changed)
+        anew = self.decisions.other_conditions(old)
+        told: list[Transition] = []
+        for name, board in before.items():
+            begin_again(self.boards[name], [code for kind, code in anew if kind == name])
+            told += dismissed(board, self.boards[name], now_us=now_us)
+        for why in self.decisions.faults:
+            logger.error("a rule of the city's own is not in force", why=why)
+        logger.info("the rules changed", version=self.decisions.version, kinds=sorted(changed), dismissed=len(told))
+        return told
 
     def renew(self, changes: Registry) -> None:
         """Take changes of the registry over, keeping the state of the devices."""
@@ -62,7 +108,7 @@ class City:
 
     def _rebuild(self, names: Collection[str]) -> None:
         """New boards of these kinds, with the state that the old ones have."""
-        boards = blank_boards(self.registry, names)
+        boards = blank_boards(self.registry, names, self.decisions.policy, self.timezone)
         for name, board in boards.items():
             if (old := self.boards.get(name)) is not None:
                 board.take_over_from(old)
@@ -88,13 +134,15 @@ class Shared:
         return taken[-1] if taken and taken[-1].first_offset == offset else None
 
 
-async def load_city(database_url: str, home: Path) -> City:
+async def load_city(database_url: str, home: Path, timezone: str = TIMEZONE) -> City:
     """The registry as the worker starts with it: the database's, else what the last worker knew; else it waits."""
-    is_told = False
+    is_told, decided = False, known_policy.load(home / POLICY)
     while True:
         try:
             async with connect(database_url, autocommit=True) as connection:
-                return City.of(await store_registry.load(connection))
+                registry, wanted = await store_registry.load(connection), await policy.decisions(connection)
+                # The state on disk is of the rules that were in force then: what has changed since comes after it.
+                return City.of(registry, decided or wanted, wanted=wanted, timezone=timezone)
         except DatabaseUnavailable as error:
             if (known := known_devices.load(home / DEVICES)) is not None:
                 logger.warning(
@@ -103,7 +151,7 @@ async def load_city(database_url: str, home: Path) -> City:
                     devices=len(known),
                     why=str(error),
                 )
-                return City.of(known, is_remembered=True)
+                return City.of(known, decided, is_remembered=True, timezone=timezone)
             if not is_told:
                 logger.warning(
                     "waiting for the database to read the registry; readings wait in the log", why=str(error)

@@ -9,7 +9,7 @@ from devices.registry import Registry
 from hub.errors import BadFile
 from ingest import arrays
 
-COLUMNS = ("device_no", "kind", "type", "parent_no", "gateway_no", "lat", "lon", "commissioned")
+COLUMNS = ("device_no", "kind", "type", "parent_no", "gateway_no", "lat", "lon", "commissioned", "model")
 TEXTS = ("commune", "id")
 ATTRIBUTE = "attribute/"
 

@@ -19,6 +19,7 @@ from uuid import UUID
 
 import structlog
 
+from devices.own_rule import Decisions
 from devices.readings import Decoded
 from devices.registry import Registry
 from devices.transition import Transition
@@ -26,7 +27,7 @@ from hub.clock import SECOND_US, Clock
 from hub.errors import BadFile, DatabaseUnavailable, LogGap, LogMoved, LogReplaced
 from ingest import checkpoint, known_devices
 from ingest.again import messages_again
-from ingest.city import DEVICES, City, Shared
+from ingest.city import DEVICES, POLICY, City, Shared
 from ingest.codecs.codec import Codec
 from ingest.decode import decode
 from ingest.expectations import Expectations
@@ -37,9 +38,10 @@ from ingest.refusal import Refusal
 from ingest.samples import Samples
 from ingest.voice import Voice
 from ingest.why import answer_questions
+from rules.change import orphaned
 from rules.evaluate import apply, mark, see_again, tick
 from rules.life import NEVER
-from store import indicators
+from store import indicators, known_policy, policy
 from store import registry as store_registry
 from store.database import Absence, answering, connect
 from store.forget import forget_batch
@@ -99,6 +101,8 @@ class Worker:
     crowded: Refusal = field(default_factory=lambda: Refusal(*CROWDED))
     remembered: Registry | None = None
     """What of the registry is kept on disk."""
+    remembered_policy: Decisions | None = None
+    """What of the city's own rules is."""
     is_watching: bool = False
     """Are the rules at the head of the log and is the broker there? Silence is counted from then."""
     backlog: LogReader = field(init=False)
@@ -115,7 +119,8 @@ class Worker:
         expectations = Expectations(self.database_url, self.clock, self.city, self.history.zone, self.home)
         fences.recall()
         expectations.recall()
-        await self.restore()
+        await self.voice.tell(await self.restore(), self.rules_offset)
+        await self.follow_policy()
         lines = (
             self.rules_line(),
             self.store_line(),
@@ -143,6 +148,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         tick_at = checkpoint_at = loop.time()
         while True:
+            await self.follow_policy()
             messages = self.log.read(self.rules_offset, BATCH_MESSAGES)
             told: list[Transition] = []
             if messages:
@@ -159,6 +165,15 @@ class Worker:
                 checkpoint_at = loop.time() + CHECKPOINT_S
                 self.save()
             await asyncio.sleep(IDLE_S if at_head else 0)
+
+    async def follow_policy(self) -> None:
+        """Let the rules be what the city has decided; what that ends is told before the change is known on disk.
+
+        After a crash in between the change is made again.
+        """
+        if self.city.wanted is not None:
+            await self.voice.tell(self.city.adopt(self.clock.settled_us()), self.rules_offset)
+            self._remember_policy()
 
     def decode(self, messages: Sequence[Message]) -> Decoded:
         return decode(messages, self.codecs.get, self.city.numbers)
@@ -190,7 +205,9 @@ class Worker:
     def save(self) -> None:
         """Write the checkpoint; on a disk that refuses the one before stays, and the log is kept from there on."""
         self._remember_devices()
-        if self.voice.waiting:  # the boards know of transitions that are not durable: their stretch must be read again
+        if (
+            self.voice.waiting or not self._remember_policy()
+        ):  # the boards know of transitions that are not durable: their stretch must be read again
             return
         try:
             checkpoint.save(
@@ -206,6 +223,17 @@ class Worker:
         self.unsaved.ended()
         self.checkpointed_offset = self.rules_offset
 
+    def _remember_policy(self) -> bool:
+        """Keep what the city has decided beside the state that follows it; False when the disk refuses."""
+        if self.remembered_policy is not self.city.decisions and not self.voice.waiting:
+            try:
+                known_policy.save(self.home / POLICY, self.city.decisions)
+            except OSError as error:
+                self.unsaved.began(f"{error.strerror} ({self.home})")
+                return False
+            self.remembered_policy = self.city.decisions
+        return True
+
     def _remember_devices(self) -> None:
         """Keep the registry for a start without the database, whenever it has changed."""
         if self.city.is_remembered or self.remembered is self.city.registry:
@@ -214,8 +242,11 @@ class Worker:
             known_devices.save(self.home / DEVICES, self.city.registry)
             self.remembered = self.city.registry
 
-    async def restore(self) -> None:
-        """Go on where the rules were: checkpoint, then the log up to where transitions were told, silently."""
+    async def restore(self) -> list[Transition]:
+        """Go on where the rules were: checkpoint, then the log up to where transitions were told, silently.
+
+        What was told to be on by a rule that there is no more is returned as over, to be told.
+        """
         self.rules_offset = self.log.first_offset
         next_transition, is_same_log = 0, True
         if (saved := self._checkpoint()) is not None:
@@ -242,6 +273,7 @@ class Worker:
             board.watched_us[:] = NEVER  # what was said while the hub was away is still in the log
         self.checkpointed_offset = self.rules_offset
         logger.info("the rules go on", offset=self.rules_offset, told_since_checkpoint=len(told))
+        return list(orphaned(self.city.boards, told, now_us=self.clock.settled_us()))
 
     def _read_in_silence(self, messages: Sequence[Message]) -> None:
         """Let the boards see messages as they saw them when they came, second by second, and tell nobody."""
@@ -391,8 +423,13 @@ class Worker:
                 async with connect(self.database_url, autocommit=True) as connection:
                     if self.city.is_remembered:
                         self.city.replace(await store_registry.load(connection))
+                    self.city.wanted = await policy.decisions(
+                        connection
+                    )  # of a restored database it may be any version
                     while True:
                         await asyncio.sleep(REGISTRY_S)
+                        if await policy.version(connection) != self.city.policy_version:
+                            self.city.wanted = await policy.decisions(connection)
                         known = self.city.registry.version
                         if await store_registry.version(connection) != known:
                             changes = await store_registry.load(connection, since=known)

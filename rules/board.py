@@ -282,7 +282,7 @@ class Board:
         """
         mine = self.numbers()
         for name, array, type_ in self.arrays():
-            if name in state and type_ in numbers and state[name].shape[:-1] == array.shape[:-1]:
+            if name in state and type_ in numbers and state[name].shape == (*array.shape[:-1], len(numbers[type_])):
                 _, here, there = np.intersect1d(mine[type_], numbers[type_], assume_unique=True, return_indices=True)
                 array[..., here] = state[name][..., there]
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.columns import Group, asked
-from devices.kind import Column, Kind, Mask, Rule
+from devices.kind import Column, Mask, Rule
 from devices.readings import Readings
 from devices.transition import Action, Explanation, Quiet, Transition
 from hub.clock import SECOND_US
@@ -65,7 +65,7 @@ def tick(board: Board, *, now_us: int) -> list[Transition]:
         rows = board.rows_of_type(rule.type) if rule.code in board.timed else _switched_off(board, rule)
         if len(rows):
             transitions += _evaluate(rule, View(board.watching(rule), rows, now_us, rule.type))
-    return released + _in_causal_order(board.kind, transitions)
+    return released + _in_causal_order(board.rules, transitions)
 
 
 def release(board: Board, *, until_us: int, now_us: int) -> list[Transition]:
@@ -113,7 +113,7 @@ def _apply_round(board: Board, readings: Readings, entries: Rows, rows: Rows, no
             _remember(board, device_type.name, rows[here], ts_us[here], told[:, here])
             here = here[board.commissioned[rows[here]]]
             transitions += _look_at(board, device_type.name, rows[here], ts_us[here], now_us)
-    return _in_causal_order(board.kind, transitions)
+    return _in_causal_order(board.rules, transitions)
 
 
 def _keep(board: Board, rows: Rows, told: NDArray[np.float64], how: NDArray[np.uint8], same: Mask) -> None:
@@ -253,14 +253,14 @@ def _told(
         )
 
 
-def _in_causal_order(kind: Kind, transitions: list[Transition]) -> list[Transition]:
+def _in_causal_order(rules: Sequence[Rule], transitions: list[Transition]) -> list[Transition]:
     """What was seen at one moment, told so that no effect is mistaken for a fault of its own.
 
     A cause fires before what it explains, and clears after it.
     """
     if len(transitions) < 2:
         return transitions
-    causes = {code for rule in kind.rules for code in rule.explained_by}
+    causes = {code for rule in rules for code in rule.explained_by}
 
     def place(transition: Transition) -> int:
         is_cause = transition.code in causes

@@ -65,7 +65,7 @@ async def _copy(connection: Connection, devices: Iterable[Device]) -> None:
             parent_type = kinds()[d.kind].type(d.type).parent
             attributes = jsonb(d.attributes).decode()
             neighbours = [name if "/" in name else f"{d.commune}/{name}" for name in d.neighbours]
-            place = (d.parent, d.gateway, d.lat, d.lon, d.label, d.street, attributes, neighbours)
+            place = (d.parent, d.gateway, d.lat, d.lon, d.label, d.street, d.model, attributes, neighbours)
             await copy.write_row((d.line, d.commune, d.kind, d.id, d.type, parent_type, *place))
 
 
@@ -123,7 +123,8 @@ async def load(connection: Connection, since: int = -1) -> Registry:
     rows = await (await cursor.execute(SQL["load"], {"since": since})).fetchall()
     # Decoding jsonb in psycopg's row loader takes half of the whole; as text and here, a tenth.
     decode = msgspec.json.Decoder(dict[str, float]).decode
-    return Registry.of_rows(known_version, [(*row[:-1], decode(row[-1]) if row[-1] else None) for row in rows])
+    told = [(*row[:-2], decode(row[-2]) if row[-2] else None) for row in rows]
+    return Registry.of_rows(known_version, told, [row[-1] for row in rows])
 
 
 async def commissioned(

@@ -1,5 +1,6 @@
 """What a contract covers: itself, its devices, and what happened to them."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Literal
 
@@ -126,13 +127,12 @@ async def incidents(
         rows = await delegate.incidents(conn, wanted, before=number_of(cursor) if cursor else 2**62, limit=limit)
         asks.rows = len(rows)
     following = cursor_of_number(rows[-1]["incident_no"]) if len(rows) == limit else None
-    return asks.answer(
-        {"incidents": [{**row, **_title(row["kind"], row["code"])} for row in rows], "next_cursor": following}
-    )
+    titled = [{**row, **_title(asks.at.watch.rulebook, row["kind"], row["code"])} for row in rows]
+    return asks.answer({"incidents": titled, "next_cursor": following})
 
 
-def _title(kind_name: str, code: str) -> dict[str, str]:
-    """The rule's title, or its code when the rule is no longer declared."""
-    rules = kinds()[kind_name].rules if kind_name in kinds() else ()
+def _title(rulebook: Mapping[str, Kind], kind_name: str, code: str) -> dict[str, str]:
+    """The rule's title, or its code when nobody knows the rule any more."""
+    rules = rulebook[kind_name].rules if kind_name in rulebook else ()
     title = next((rule.title for rule in rules if rule.code == code), None)
     return {"title_fr": title.fr if title else code, "title_en": title.en if title else code}

@@ -48,12 +48,19 @@ NONE_IS_GOOD = ((None, GREEN), (1.0, RED))
 NONE_IS_BETTER = ((None, GREEN), (1.0, ORANGE))
 
 
-def boards(language: str, timezone: str, contract: Collection[str] | None = None) -> dict[str, Board]:
+def boards(
+    language: str,
+    timezone: str,
+    contract: Collection[str] | None = None,
+    rulebook: Mapping[str, Kind] | None = None,
+) -> dict[str, Board]:
     """Every dashboard by its uid, in a language; the same input gives the same dashboards, byte for byte.
 
-    `contract` names the kinds of a contract; None makes the city's dashboards.
+    `contract` names the kinds of a contract; None makes the city's dashboards. `rulebook` holds the kinds with the
+    city's own rules, for their titles; without it those are shown by their codes.
     """
-    shown = tuple(kind for kind in kinds().values() if contract is None or kind.name in contract)
+    known = kinds() if rulebook is None else rulebook
+    shown = tuple(kind for kind in known.values() if contract is None or kind.name in contract)
     everything = Questions(shown, language, timezone, of_city=contract is None)
     made = [_overview(everything), _incidents(everything)]
     made += [_of_kind(replace(everything, kinds=(kind,)), kind) for kind in shown]

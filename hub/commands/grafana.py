@@ -11,6 +11,7 @@ from dashboard.grafana.api import Asking
 from dashboard.grafana.boards import Board, boards
 from dashboard.grafana.push import Change, Pushed, must_have_datasource
 from dashboard.grafana.push import push as push_boards
+from hub.commands import policy
 from hub.errors import BadFile, BadSetting
 from hub.secrets import Secrets, database_url
 from hub.settings import Settings
@@ -69,8 +70,8 @@ def prepare_role(settings: Settings, password: str | None) -> None:
 
 
 def made_for(settings: Settings) -> dict[str, Board]:
-    """The dashboards in the hub's language and time zone."""
-    return boards(settings.language, settings.timezone)
+    """The dashboards in the hub's language and time zone, with the titles of the city's own rules."""
+    return boards(settings.language, settings.timezone, rulebook=policy.decided(settings)[0].kinds())
 
 
 def grafana_url(settings: Settings) -> str:

@@ -34,7 +34,7 @@ def run(settings: Settings) -> None:
                 codecs=readers(all_sources(settings.sources)),
                 database_url=url,
                 clock=clock,
-                city=await load_city(url, settings.home),
+                city=await load_city(url, settings.home, settings.timezone),
                 history=History(url, clock, ZoneInfo(settings.timezone), settings.keep, database_home),
                 strangers=settings.strangers,
             )

@@ -11,13 +11,13 @@ UPDATE registry_version SET version = %(version)s;
 
 -- name: load
 SELECT device_no, commune, kind, id, type, parent_no, gateway_no, lat, lon, commissioned_at IS NOT NULL,
-    nullif(attributes, '{}')::text
+    nullif(attributes, '{}')::text, model
 FROM device
 WHERE changed_version > %(since)s
 ORDER BY kind COLLATE "C", device_no;
 
 -- name: export
-SELECT d.commune, d.kind, d.id, d.type, p.id AS parent, g.id AS gateway, d.lat, d.lon, d.label, d.street,
+SELECT d.commune, d.kind, d.id, d.type, p.id AS parent, g.id AS gateway, d.lat, d.lon, d.label, d.street, d.model,
     d.attributes::text AS attributes,
     ARRAY(SELECT n.commune || '/' || n.id FROM device n WHERE n.device_no = ANY (d.neighbour_nos) ORDER BY 1)
         AS neighbours
@@ -35,13 +35,13 @@ LOCK TABLE device IN SHARE ROW EXCLUSIVE MODE;
 -- name: incoming
 CREATE TEMP TABLE incoming (
     line integer, commune text, kind text, id text, type text, parent_type text, parent text, gateway text,
-    lat double precision, lon double precision, label text, street text, attributes jsonb, neighbours text[],
+    lat double precision, lon double precision, label text, street text, model text, attributes jsonb, neighbours text[],
     device_no integer, parent_no integer, gateway_no integer, neighbour_nos integer[] NOT NULL DEFAULT '{}'
 ) ON COMMIT DROP;
 
 -- name: copy
-COPY incoming (line, commune, kind, id, type, parent_type, parent, gateway, lat, lon, label, street, attributes,
-    neighbours)
+COPY incoming (line, commune, kind, id, type, parent_type, parent, gateway, lat, lon, label, street, model,
+    attributes, neighbours)
 FROM STDIN;
 
 -- name: index
@@ -113,10 +113,10 @@ WHERE NOT EXISTS (
 
 -- name: add
 -- Parents may come after their children: a statement's foreign keys are checked at its end.
-INSERT INTO device (device_no, commune, kind, id, type, parent_no, gateway_no, lat, lon, label, street, attributes,
+INSERT INTO device (device_no, commune, kind, id, type, parent_no, gateway_no, lat, lon, label, street, model, attributes,
     neighbour_nos, commissioned_at, changed_at, changed_version)
 OVERRIDING SYSTEM VALUE
-SELECT device_no, commune, kind, id, type, parent_no, gateway_no, lat, lon, label, street, attributes,
+SELECT device_no, commune, kind, id, type, parent_no, gateway_no, lat, lon, label, street, model, attributes,
     neighbour_nos, %(now)s, %(now)s, %(version)s
 FROM incoming i
 WHERE NOT EXISTS (SELECT FROM device d WHERE d.device_no = i.device_no)
@@ -125,14 +125,15 @@ ORDER BY device_no;
 -- name: change
 UPDATE device d SET
     type = i.type, parent_no = i.parent_no, gateway_no = i.gateway_no, lat = i.lat, lon = i.lon, label = i.label,
-    street = i.street, attributes = i.attributes, neighbour_nos = i.neighbour_nos, commissioned_at = coalesce(d.commissioned_at, %(now)s),
+    street = i.street, model = i.model, attributes = i.attributes, neighbour_nos = i.neighbour_nos,
+    commissioned_at = coalesce(d.commissioned_at, %(now)s),
     changed_at = %(now)s, changed_version = %(version)s
 FROM incoming i
 WHERE d.device_no = i.device_no AND (
     d.commissioned_at IS NULL
-    OR (d.type, d.parent_no, d.gateway_no, d.lat, d.lon, d.label, d.street, d.attributes, d.neighbour_nos)
+    OR (d.type, d.parent_no, d.gateway_no, d.lat, d.lon, d.label, d.street, d.model, d.attributes, d.neighbour_nos)
         IS DISTINCT FROM
-        (i.type, i.parent_no, i.gateway_no, i.lat, i.lon, i.label, i.street, i.attributes, i.neighbour_nos)
+        (i.type, i.parent_no, i.gateway_no, i.lat, i.lon, i.label, i.street, i.model, i.attributes, i.neighbour_nos)
 );
 
 -- name: drop_incoming

@@ -19,6 +19,7 @@ from alerts.batch import READER, apply_batch
 from alerts.channels import FileChannel
 from alerts.main import make_desk
 from alerts.snapshot import Files
+from devices.kind import kinds
 from devices.transition import Transition
 from hub.clock import Clock
 from hub.runtime.process import Process
@@ -230,7 +231,7 @@ async def without_absence(hub: Hub) -> list[tuple[object, ...]]:
     """The outcome of the same transitions on a database that was never away."""
     async with connect(hub.server.url, autocommit=True) as connection:
         await connection.execute(EMPTY)
-        desk = make_desk(Settings(home=hub.processes.home), [FileChannel(Path("unused"), Clock())])
+        desk = make_desk(Settings(home=hub.processes.home), [FileChannel(Path("unused"), Clock())], kinds())
         log = LogReader(hub.log.folder)
         await readers.claim(connection, READER, log.log_id)
         for offset, message in enumerate(log.read(0, 1000)):

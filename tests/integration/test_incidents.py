@@ -19,6 +19,7 @@ from alerts.channels import FileChannel, NotSent
 from alerts.delivery import RETRY_AFTER_S, Outlet, deliver_next
 from alerts.journal import Journal
 from alerts.main import make_desk, run
+from devices.kind import kinds
 from devices.transition import Transition
 from hub.clock import Clock
 from hub.errors import LogError
@@ -81,7 +82,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def desk(settings: Settings) -> Desk:
-    return make_desk(settings, [FileChannel(settings.home / "unused", CLOCK)])
+    return make_desk(settings, [FileChannel(settings.home / "unused", CLOCK)], kinds())
 
 
 async def catch_up(connection: Connection, desk: Desk, log: TransitionsLog, *, limit: int = 1000) -> None:

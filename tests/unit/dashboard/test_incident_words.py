@@ -1,8 +1,17 @@
 """Incidents in words."""
 
-from dashboard.incident_words import HOLD_REASONS, columns_seen, device_name, hold_words, reason_text, title_of
+from dashboard.incident_words import (
+    HOLD_REASONS,
+    codes_titled,
+    columns_seen,
+    device_name,
+    hold_words,
+    reason_text,
+    title_of,
+)
 from dashboard.words import load_words
 from devices.kind import kinds
+from devices.own_rule import Decisions, OwnRule
 
 WORDS = load_words("Europe/Paris", {})
 FR, EN = WORDS["fr"], WORDS["en"]
@@ -50,3 +59,11 @@ def test_a_reason_is_a_code_with_or_without_a_note_or_a_text_of_tele_alert() -> 
     assert reason_text("P1 : appel immédiat", EN) == "P1 : appel immédiat"
     assert reason_text(None, EN) == ""
     assert set(hold_words(FR)) == set(HOLD_REASONS)
+
+
+def test_rules_of_the_city_have_their_own_titles_also_when_they_were_removed():
+    rule = OwnRule("street_lighting", "lamp", "draws_much", "power_w > 100", title_fr="Surconsommation")
+    for decisions in (Decisions(1, (rule,)), Decisions(2, removed=(rule,))):
+        words = load_words("Europe/Paris", {}, decisions.kinds())["fr"]
+        assert title_of("street_lighting", "draws_much", words) == "Surconsommation"
+        assert codes_titled("surCONSO", words.rulebook) == ["draws_much"]
