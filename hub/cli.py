@@ -322,9 +322,12 @@ def undo_rules(version: Annotated[int, typer.Argument(help="Its number in beffro
     "backtest", epilog="Example: beffroi rules backtest lamp_out --from 2026-11-15 --to 2026-11-25 --set hold_s=1800"
 )
 def backtest_rule(
-    rule: Annotated[str, typer.Argument(help="The rule's code.")],
     since: Annotated[datetime, typer.Option("--from", help="The city's time.", formats=MOMENTS)],
     until: Annotated[datetime, typer.Option("--to", help="Up to before; the city's time.", formats=MOMENTS)],
+    rule: Annotated[str | None, typer.Argument(help="The rule's code.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="A new rule, or another form of one, as rules add reads it.")
+    ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Another threshold, hold_s, calm_s or priority; repeatable."),
@@ -333,7 +336,9 @@ def backtest_rule(
     as_json: Annotated[bool, typer.Option("--json", help="The whole result, for programs.")] = False,
 ) -> None:
     """Run a rule over recorded history and show what it would have fired; with changes, beside the one in force."""
-    command("backtest").run(read_settings(), rule, since, until, kind=kind, changes=changes or (), as_json=as_json)
+    command("backtest").run(
+        read_settings(), rule, since, until, kind=kind, file=file, changes=changes or (), as_json=as_json
+    )
 
 
 @rules_app.command("test", epilog="Example: beffroi rules test docs/examples/lighting-rules.yaml")

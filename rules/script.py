@@ -6,23 +6,26 @@ Values are read as they are written (18:30 is a time and 0012 an id), each with 
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+import msgspec
 import yaml
 
-from devices.kind import Field, Kind, kinds
+from devices.kind import Field, Kind, Rule, kinds
+from devices.own_rule import OwnRule, compiled
 from devices.policy import Override, Policy
 from devices.registry import Registry, devices_of
 from devices.rows import BadRow, Row
 from devices.transition import Action
 from hub.clock import SECOND_US, to_us
+from hub.errors import BadSetting
 
 Made = TypeVar("Made")
-SECTIONS = ("kind", "start", "timezone", "tick", "commune", "devices", "tests")
+SECTIONS = ("kind", "start", "timezone", "tick", "commune", "rules", "devices", "tests")
 TEST = ("name", "only", "set", "readings", "expect", "until")
 READING = ("at", "device", "every", "until", "late")
 EXPECTED = ("fire", "clear", "on", "at", "between", "priority")
@@ -141,6 +144,9 @@ class _Document:
         if name not in kinds():
             raise _WrongError(parts["kind"], f"kind {name!r} is unknown; the hub knows {', '.join(sorted(kinds()))}")
         self.kind = kinds()[name]
+        if (own := parts.get("rules")) is not None:
+            made = tuple(map(self._own_rule, _list(own, "rules")))
+            self.kind = replace(self.kind, rules=(*self.kind.rules, *made))
         if (zone := parts.get("timezone")) is not None:
             try:
                 self.zone = ZoneInfo(_scalar(zone))
@@ -151,6 +157,16 @@ class _Document:
             self.tick_s = _duration(tick)
             if self.tick_s < 1:
                 raise _WrongError(tick, "a tick is at least a second")
+
+    def _own_rule(self, node: yaml.Node) -> Rule:
+        """A rule of the city's own, as in the files of `beffroi rules add`; its kind need not be said again."""
+        told = yaml.SafeLoader("").construct_document(node)
+        try:
+            return compiled(
+                msgspec.convert({"kind": self.kind.name} | told if isinstance(told, dict) else told, OwnRule)
+            )
+        except (BadSetting, msgspec.ValidationError) as error:
+            raise _WrongError(node, str(error)) from None
 
     def _registry(self, nodes: Sequence[yaml.Node], commune: yaml.Node | None) -> Registry:
         given = {"kind": self.kind.name, "commune": _scalar(commune) if commune else "city"}

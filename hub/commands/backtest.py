@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -11,9 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from dashboard.backtest import Backtest, BadTrial, OnDevice, Side, backtest
-from devices.kind import Kind, Rule
+from devices.kind import Kind, Rule, kinds
+from devices.own_rule import compiled
 from devices.policy import Policy
 from hub.commands.devices import kinds_asked_for
+from hub.commands.policy import decided, read_rules
 from hub.commands.restore import as_moment
 from hub.commands.status import known_home
 from hub.commands.tables import print_table
@@ -30,11 +33,12 @@ BARS = " ▁▂▃▄▅▆▇█"
 
 def run(
     settings: Settings,
-    code: str,
+    code: str | None,
     since: datetime,
     until: datetime,
     *,
     kind: str | None,
+    file: Path | None,
     changes: Sequence[str],
     as_json: bool,
 ) -> None:
@@ -43,8 +47,16 @@ def run(
     assert first is not None and last is not None
     if first >= last:
         raise BadSetting("--from must lie before --to")
+    if (code is None) == (file is None):
+        raise BadSetting("name a rule of the hub, or a new one with --file")
+    decisions, _ = decided(settings)
+    in_force = decisions.policy
     try:
-        trial = trial_of(*rule_named(code, kind, Policy()), parsed(changes), Policy())
+        if file is not None:
+            trial = trial_of_file(file, parsed(changes), in_force)
+        else:
+            assert code is not None
+            trial = trial_of(*rule_named(code, kind, in_force), parsed(changes), in_force)
     except BadTrial as error:
         raise BadSetting(f"--set: {error}") from error
     result = asyncio.run(_run(settings, trial, first, last))
@@ -67,6 +79,17 @@ def rule_named(code: str, kind: str | None, policy: Policy) -> tuple[Kind, Rule]
 def trial_of(kind: Kind, rule: Rule, changes: dict[str, float], policy: Policy) -> Trial:
     """The trial of a rule in force, with changes or, to see what it does, as it is."""
     return Trial(kind, rule, rule if changes else None, changes, policy)
+
+
+def trial_of_file(file: Path, changes: dict[str, float], policy: Policy) -> Trial:
+    """The trial of the one rule of a file, as `beffroi rules add` reads it, beside that of its code in force if any."""
+    told = read_rules(file)
+    if len(told) != 1:
+        raise BadSetting(f"{file} has {len(told)} rules: a trial is of one")
+    rule = compiled(told[0])
+    kind = kinds()[told[0].kind]
+    in_force = next((one for one in policy.rules(kind) if one.code == rule.code), None)
+    return Trial(kind, rule, in_force, changes, policy)
 
 
 def parsed(changes: Sequence[str]) -> dict[str, float]:

@@ -88,6 +88,23 @@ def test_a_late_reading_does_not_rewind_and_the_night_that_has_an_hour_twice():
     assert failures(twice + "    expect: [{fire: lamp_out, on: L1, at: 2026-10-25T02:20+01:00}]\n") == []
 
 
+OWN = """rules:
+  - {code: dim_at_full, type: lamp, condition: dim_pct == 100 and power_w < 10, title_fr: Faible, title_en: Weak}
+"""
+
+
+def with_own(own: str) -> str:
+    """A file with rules of the city's own."""
+    text = HEAD.replace("[lamp_out]", "[dim_at_full]") + DARK
+    return text.replace("devices:", own + "devices:", 1) + "    expect: [{fire: dim_at_full, on: L1, at: 18:00}]\n"
+
+
+def test_rules_of_the_city_s_own_are_tested_beside_the_declared_ones():
+    assert failures(with_own(OWN)) == []
+    assert any("3: " in fault or "4: " in fault for fault in faults(with_own(OWN.replace("power_w", "powerw"))))
+    assert faults(with_own(OWN.replace("code: dim_at_full", "cod: dim_at_full")))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
