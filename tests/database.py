@@ -42,7 +42,8 @@ async def accounts_balance(url: str, home: Path | None = None) -> None:
     With the home of the hub, its logs are recounted too, as `beffroi audit` does.
     """
     if home is not None:
-        assert (await audited(url, home)).missing == []
+        missing = (await audited(url, home)).missing
+        assert missing == [], missing
     async with connect(url) as connection:
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")  # more may come meanwhile
         row = await _one(connection, "SELECT * FROM reader WHERE name = 'store'")

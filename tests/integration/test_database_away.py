@@ -146,6 +146,7 @@ async def ordeal(city: City, *, kills: int, refusing_s: float, hung_s: float, aw
     await city.refuse_writes("on")
     await asyncio.sleep(refusing_s)
     await city.refuse_writes("off")
+    await city.drain()
     city.hang_database(signal.SIGSTOP)
     await asyncio.sleep(hung_s)
     city.hang_database(signal.SIGCONT)
