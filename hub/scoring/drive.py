@@ -1,4 +1,4 @@
-"""Plays a scenario at full speed in one process: simulated messages, decoding, rules, incidents. Pure but for a city's files.
+"""Plays a scenario through the hub in one process, at full speed. Pure but for reading a city's files.
 
 town ─▶ decode ─▶ apply, tick ─▶ ledger        once every STEP_S simulated seconds
 
@@ -20,13 +20,14 @@ from devices.readings import Key
 from devices.registry import Device, Registry
 from devices.transition import Transition
 from hub.clock import SECOND_US, to_us
+from hub.scoring.match import Firing, Injected
 from ingest.codecs.codec import Codec, codecs
 from ingest.decode import decode
 from ingest.log import Message
 from rules.board import Board, blank_boards
 from rules.evaluate import apply, tick
 from simulators.city import City, make_city
-from simulators.faults import Fault, Order, plan_faults
+from simulators.faults import Order, plan_faults
 from simulators.holidays import read_school_holidays
 from simulators.scenario import Scenario
 from simulators.simulate import Town
@@ -39,24 +40,14 @@ NOTIFY_PRIORITY = 2
 SOURCE = "city"
 
 
-@dataclass(frozen=True, slots=True)
-class Firing:
-    """A rule that fired on a device."""
-
-    device_no: int
-    code: str
-    ts_us: int
-    at_us: int
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """What one seed of a scenario gave. Times are microseconds since 1970."""
 
     begin_us: int
     end_us: int
-    faults: Sequence[Fault]
-    numbers: Mapping[Key, int]
+    faults: Sequence[Injected]
+    """Those that were there between the two."""
     scene: Scene
     """With the places of all devices."""
     firings: Sequence[Firing]
@@ -102,7 +93,12 @@ def play(
         hub.hear([Message(i, m.due_us, SOURCE, m.topic, m.payload) for i, m in enumerate(arrived)], now_us)
         told((now_us - begin_us) / (end_us - begin_us))
     incidents = [incident for incident in hub.ledger.incidents if incident not in hub.ledger.folded]
-    return Run(begin_us, end_us, faults, hub.numbers, hub.ledger.scene, hub.firings, incidents)
+    injected = [
+        Injected(fault, hub.numbers[fault.commune, fault.kind, fault.device], max(fault.start_us, begin_us))
+        for fault in faults
+        if fault.start_us < end_us and fault.end_us > begin_us
+    ]
+    return Run(begin_us, end_us, injected, hub.ledger.scene, hub.firings, incidents)
 
 
 def at_least(orders: Iterable[Order], each: int) -> tuple[Order, ...]:
