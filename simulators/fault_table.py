@@ -138,7 +138,7 @@ SORTS: Mapping[str, Sort] = {
         ROADS, "detector", "detector_stuck", "the loop's wire is cut: always occupied", at_once=False
     ),
     # Vehicles
-    "sos": Sort(FLEET, "vehicle", "sos", "the driver asks for help", sets={"sos": True}),
+    "sos": Sort(FLEET, "vehicle", "sos", "the driver asks for help", sets={"sos": True, "on_duty": True}),
     "vehicle_towed": Sort(
         FLEET,
         "vehicle",

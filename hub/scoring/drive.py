@@ -143,7 +143,7 @@ class Hub:
         for board in self.boards.values():
             told += tick(board, now_us=now_us)
         self.ledger.apply(told)
-        self.firings += [Firing(t.device_no, t.code, t.ts_us, t.at_us) for t in told if t.action == "fire"]
+        self.firings += [Firing(t.device_no, t.code, t.at_us) for t in told if t.action == "fire"]
 
 
 def known(devices: Sequence[Device]) -> tuple[Registry, dict[int, Place]]:

@@ -3,14 +3,15 @@
 A fault is found when the rule that its row names fired on its device between its start and its end with a grace,
 whether it opened an incident or joined the one of its cause; or when an incident stood meanwhile on what the device
 hangs from, or on its gateway, whose rule explains that one. An incident is right when its device, something that it
-hangs from, its gateway, or several of its children had a fault then; the rest are false alerts.
+hangs from, its gateway, or several of its children had a fault then. What tells of the weather is counted apart; the
+rest are false alerts.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from alerts.scene import Incident, Scene
+from alerts.scene import Incident, Place, Scene
 from hub.clock import SECOND_US
 from simulators.fault_table import HARMLESS, SORTS
 from simulators.faults import Fault
@@ -21,19 +22,40 @@ GRACE_US = 2 * HOUR_US
 WATER_GRACE_US = 40 * HOUR_US
 """A meter tells twice a day of the hours before, and such a batch may come 26 hours late."""
 SEVERAL = 3
-"""So many children at fault are a fault of their parent."""
+"""So many children at fault, or half of those of a type and at least two, are a fault of their parent."""
+DARK = "works_window"
+"""A fault behind a feeder that is switched off for works all the while can be seen by nobody, and does not count."""
+OF_THE_WORLD = frozenset(
+    {
+        "air_indication",
+        "co2_high",
+        "fog_as_dust",
+        "frost",
+        "heavy_rain",
+        "ice_risk",
+        "no2_alert",
+        "no2_information",
+        "noise_high",
+        "o3_alert",
+        "o3_information",
+        "pm10_alert",
+        "pm10_information",
+        "river_flood",
+        "river_high",
+        "strong_gusts",
+    }
+)
+"""Rules that tell of weather and air and not of a fault. What is injected does not say whether they are right."""
 
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """A rule that fired on a device; times in microseconds since 1970."""
+    """A rule that fired on a device."""
 
     device_no: int
     code: str
-    ts_us: int
-    """Event time."""
     at_us: int
-    """Hub time."""
+    """Hub time, in microseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +85,8 @@ class Verdict:
     """Those that none can notice, with the codes of the incidents that were opened on their device all the same."""
     false: Sequence[tuple[Incident, str]]
     """False alerts, each with the harmless fault that brought it about, or ''."""
+    world: Sequence[Incident]
+    """Those that tell of the weather or the air: neither right nor false as far as the truth goes."""
 
 
 def grace_us(kind: str) -> int:
@@ -85,13 +109,17 @@ def compare(
     found, unseen = [], []
     for one in injected:
         code = SORTS[one.fault.name].code
+        if truth.hides(one):
+            continue
         if code is not None:
             found.append((one, min(_noticed(one, code, scene, fired, standing), default=None)))
         else:
             about = (incident for incident in incidents if incident.cause_no == one.device_no)
             unseen.append((one, Counter(incident.code for incident in about if _meet(one, incident))))
-    false = [(incident, truth.harmless(incident)) for incident in incidents if not truth.explains(incident)]
-    return Verdict(found, unseen, false)
+    without = [incident for incident in incidents if not truth.explains(incident)]
+    world = [incident for incident in without if incident.code in OF_THE_WORLD]
+    false = [(incident, truth.harmless(incident)) for incident in without if incident.code not in OF_THE_WORLD]
+    return Verdict(found, unseen, false, world)
 
 
 def _noticed(
@@ -124,19 +152,33 @@ class _Truth:
     def __init__(self, injected: Iterable[Injected], scene: Scene) -> None:
         self._scene = scene
         self._at: dict[int, list[Injected]] = {}
-        self._below: dict[int, list[Injected]] = {}
+        self._below: dict[tuple[int, str | None], list[Injected]] = {}
+        self._children = Counter(child for place in scene.places.values() for child in _above(place))
         for one in injected:
             self._at.setdefault(one.device_no, []).append(one)
-            place = scene.places[one.device_no]
-            for above in {place.parent_no, place.gateway_no} - {None}:
-                assert above is not None
-                self._below.setdefault(above, []).append(one)
+            for child in _above(scene.places[one.device_no]):
+                self._below.setdefault(child, []).append(one)
 
     def explains(self, incident: Incident) -> bool:
         if any(one.is_real and _meet(one, incident) for one in self._around(incident)):
             return True
-        below = self._below.get(incident.cause_no, ())
-        return sum(one.is_real and _meet(one, incident) for one in below) >= SEVERAL
+        return any(
+            sum(one.is_real and _meet(one, incident) for one in below) >= self._several(child)
+            for child, below in self._below.items()
+            if child[0] == incident.cause_no
+        )
+
+    def _several(self, child: tuple[int, str | None]) -> float:
+        return min(SEVERAL, max(2.0, self._children[child] / 2))
+
+    def hides(self, one: Injected) -> bool:
+        """Is what it hangs from switched off as long as it lasts?"""
+        above = (other for place in self._scene.around(one.device_no) for other in self._at.get(place, ()))
+        return any(
+            other.fault.name == DARK and other.start_us <= one.start_us and one.fault.end_us <= other.fault.end_us
+            for other in above
+            if other is not one
+        )
 
     def harmless(self, incident: Incident) -> str:
         """The harmless fault that a false alert is due to, '' when there is none."""
@@ -146,3 +188,10 @@ class _Truth:
     def _around(self, incident: Incident) -> Iterator[Injected]:
         for place in self._scene.around(incident.cause_no):
             yield from self._at.get(place, ())
+
+
+def _above(place: Place) -> Iterator[tuple[int, str | None]]:
+    """What a place hangs from and its gateway, each with the place's type."""
+    for above in {place.parent_no, place.gateway_no}:
+        if above is not None:
+            yield above, place.type

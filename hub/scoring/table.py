@@ -69,6 +69,8 @@ class Score:
     found: Sequence[Found]
     unseen: Sequence[Unseen]
     false: Sequence[FalseAlert]
+    world: Mapping[str, int]
+    """Incidents that tell of the weather or the air, by code."""
 
     @classmethod
     def of(
@@ -93,6 +95,7 @@ class Score:
             found=sorted(_found(all_, kinds), key=lambda row: (row.priority, row.kind, row.fault)),
             unseen=sorted(_unseen(all_), key=lambda row: (row.kind, row.fault)),
             false=sorted(_false(all_, devices / 1000 * weeks), key=lambda row: (row.priority, -row.count, row.code)),
+            world=dict(Counter(incident.code for verdict in all_ for incident in verdict.world).most_common()),
         )
 
     def share(self, priority: int | None = None) -> float | None:
@@ -214,6 +217,10 @@ def lines(score: Score) -> Iterator[str]:
             f"| `{alert.code}` | {alert.kind} | P{alert.priority} | {alert.count} |"
             f" {alert.per_1000_weeks:.2f} | {during} |"
         )
+    if score.world:
+        yield ""
+        told = ", ".join(f"`{code}` {count}" for code, count in score.world.items())
+        yield f"Of the weather and the air, which the truth does not judge: {told}."
     if score.unseen:
         yield ""
         yield "| no rule for | injected | why | incidents on its device all the same |"
