@@ -193,7 +193,7 @@ def lines(score: Score) -> Iterator[str]:
     seeds = ", ".join(map(str, score.seeds))
     yield f"## {score.scenario}"
     yield ""
-    yield f"{score.title}. {score.devices:,} devices, {score.hours:g} simulated hours for each seed ({seeds})."
+    yield f"{score.title}. {score.devices:,} devices, {score.hours:.3g} simulated hours for each seed ({seeds})."
     yield (
         f"Found: {_percent(score.share(1))} of P1, {_percent(score.share())} of all. False alerts:"
         f" {score.false_per_1000_weeks:.2f} per 1,000 devices and week, {score.false_p1} of P1."

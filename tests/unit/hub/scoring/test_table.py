@@ -2,9 +2,11 @@
 
 from collections import Counter
 
+from benchmarks.score import PAGE, SCENARIOS, renewed
 from devices.kind import kinds
 from hub.scoring.match import HOUR_US, Verdict
 from hub.scoring.table import WEEK_US, Score, lines
+from simulators.scenario import known
 from tests.unit.hub.scoring.test_match import FEEDER, LAMPS, METER, START, fault, incident
 
 
@@ -63,3 +65,17 @@ def test_the_table_names_what_no_rule_can_see_and_why() -> None:
     theft = Verdict([], [(fault("cable_theft", FEEDER), Counter(supply_voltage=2))], [], [])
     assert "| `cable_theft` | 1 |" in "\n".join(lines(score(theft)))
     assert "`supply_voltage` 2" in "\n".join(lines(score(theft)))
+
+
+def test_the_benchmark_renews_one_section_of_the_page_and_leaves_the_others() -> None:
+    page = "# Head\n\nText\n\n## own\n\nold\n\n## ownership\n\nkept\n"
+    again = renewed(page, score(Verdict([], [], [], [])))
+    assert again.startswith("# Head\n\nText\n\n## own\n\nA title. 2,000 devices, 168 simulated hours")
+    assert again.endswith("\n\n## ownership\n\nkept\n") and "old" not in again
+    assert renewed(again, score(Verdict([], [], [], []))) == again
+
+
+def test_the_page_has_a_section_for_every_scenario_of_the_benchmark() -> None:
+    page = PAGE.read_text("utf-8")
+    assert all(page.count(f"\n## {name}\n") == 1 for name in SCENARIOS)
+    assert {scenario.name for scenario in known()} == {*SCENARIOS, "healthy"}
