@@ -1,6 +1,6 @@
 """The decision on one transition, by name and with its reason. Pure.
 
-fire ──▶ on already? ── repeated | confirmed ──▶ over already? ── ignored ──▶ commissioned? ── ignored
+fire ──▶ on already? ── repeated | confirmed | regraded ──▶ over already? ── ignored ──▶ commissioned? ── ignored
      ──▶ explained by an open incident? ── joined ──▶ opened
 clear ──▶ on? ── ignored ──▶ of a fault that is over? ── ignored ──▶ cleared (its own incident) | left (as a member)
 """
@@ -11,12 +11,14 @@ from typing import Literal
 from alerts.scene import Fault, Incident, Scene
 from devices.transition import Transition
 
-What = Literal["opened", "joined", "confirmed", "repeated", "cleared", "left", "ignored"]
+What = Literal["opened", "joined", "confirmed", "regraded", "repeated", "cleared", "left", "ignored"]
 Reason = Literal[
     "new_fault",
     "explained",
     "live_reading",
     "already_on",
+    "more_urgent",
+    "less_urgent",
     "rule_cleared",
     "nothing_to_clear",
     "already_dealt_with",
@@ -52,13 +54,23 @@ def _clear(transition: Transition, scene: Scene, fault: Fault | None) -> Decisio
 
 
 def _fire_again(transition: Transition, fault: Fault) -> Decision:
-    """A fault that is on: a live reading may confirm what only a replay or a late reading had told."""
+    """A fault that is on: a live reading may confirm what only a replay or a late reading had told, or change how
+    urgent it is."""
     if transition.quiet or fault.is_live:
-        return Decision("repeated", "already_on", fault.incident)
+        return _fires_on(transition, fault)
     if fault.is_cause or fault.incident.is_confirmed:
         return Decision("confirmed", "live_reading", fault.incident)
     # A member of an incident that nobody was called for: it stands for itself now.
     return Decision("opened", "live_reading")
+
+
+def _fires_on(transition: Transition, fault: Fault) -> Decision:
+    incident = fault.incident
+    if fault.is_cause and not transition.quiet and transition.priority != incident.priority:
+        return Decision(
+            "regraded", "more_urgent" if transition.priority < incident.priority else "less_urgent", incident
+        )
+    return Decision("repeated", "already_on", incident)
 
 
 def _fire(transition: Transition, scene: Scene) -> Decision:

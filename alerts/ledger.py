@@ -59,6 +59,9 @@ class Ledger:
                 self._join(_fault(transition, decision.incident))
             case "confirmed":
                 self._confirm(self.scene.faults[transition.device_no, transition.code])
+            case "regraded":
+                assert decision.incident is not None
+                self._regrade(decision.incident, transition, decision.reason)
             case "cleared":
                 self._clear(self.scene.faults[transition.device_no, transition.code], transition)
             case "left":
@@ -82,6 +85,8 @@ class Ledger:
             quiet=transition.quiet or None,
         )
         self._begin(_fault(transition, opened), "rule_fired")
+        if transition.unstable:
+            self._note(opened, "unstable", "unstable")
 
     def _begin(self, fault: Fault, why: str, about: Incident | None = None) -> None:
         """A new incident of a fault's own: who is called, and what it explains."""
@@ -110,6 +115,13 @@ class Ledger:
         self._note(incident, "confirmed", "live_reading")
         self._call_or_hold(incident)
         self._fold_in(incident)
+
+    def _regrade(self, incident: Incident, transition: Transition, why: str) -> None:
+        """It is more urgent now, or less: who waited for the morning is called if that is due now."""
+        incident.priority, incident.explanation = transition.priority, _json(transition)
+        self._note(incident, "regraded", why)
+        if incident.quiet == "morning_list" and incident.priority <= self.notify_priority:
+            self._call_or_hold(incident)
 
     def _fold_in(self, parent: Incident) -> None:
         """Open incidents below that this one explains become its members, and so do their members."""

@@ -54,6 +54,11 @@ REASONS: Mapping[str, Text] = {
         "fin connue par une lecture arrivée en retard : n'appelle personne",
         "its end is told by a reading that came late: calls nobody",
     ),
+    "more_urgent": Text("plus urgent : P{priority}", "more urgent: P{priority}"),
+    "less_urgent": Text("moins urgent : P{priority}", "less urgent: P{priority}"),
+    "unstable": Text(
+        "va et vient : se tait jusqu'à une heure de calme", "comes and goes: says no more until an hour of calm"
+    ),
     "live_reading": Text("une lecture en direct le confirme", "a live reading confirms it"),
     "explained_by": Text("expliqué par l'incident n° {about}", "explained by incident {about}"),
     "member_explained": Text(

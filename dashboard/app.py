@@ -84,6 +84,7 @@ def create_app(*, settings: Settings, database_url: str, mqtt_url: str, clock: C
         max_body_size=MAX_BODY_BYTES,
     )
     app.state.pulse = Pulse(settings.home, clock)
+    app.state.mqtt_url = mqtt_url
     app.add_middleware(GZipMiddleware, compresslevel=5)
     app.add_middleware(Guard, page_url=settings.page_url, map_origins=base_map.origins)
     add_problem_handlers(app)

@@ -12,7 +12,9 @@ from dashboard.access import Operator, SignedIn
 from dashboard.base_map import BaseMap
 from dashboard.desk import AtDesk, InWords
 from dashboard.words import Words
+from devices.fences import as_shapes
 from devices.kind import Kind, State, kinds
+from store import fences as store_fences
 from store import pages
 
 router = APIRouter()
@@ -80,6 +82,15 @@ async def base_map(at: AtDesk, person: SignedIn, words: InWords) -> Response:
 async def communes(at: AtDesk, person: SignedIn) -> Response:
     """The communes: the city's own, generated ones, or their real outlines where the settings name them."""
     return Response(at.base_map.communes, headers={"Cache-Control": "private, no-cache"}, media_type=GEOJSON)
+
+
+@router.get("/api/map/fences.geojson")
+async def fences(at: AtDesk, person: SignedIn) -> Response:
+    """What the geofences cover, a feature with its name for each; the corridor of a line, not the line."""
+    async with at.database() as conn:
+        parts = await store_fences.load(conn)
+    content = await asyncio.to_thread(as_shapes, parts)
+    return Response(content, headers={"Cache-Control": "private, no-cache"}, media_type=GEOJSON)
 
 
 @router.get("/api/map/streets.geojson")

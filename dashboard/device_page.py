@@ -8,14 +8,18 @@ from typing import Annotated, Any, Literal, NamedTuple
 from fastapi import APIRouter, HTTPException, Path, Request
 from starlette.responses import JSONResponse, Response
 
-from dashboard.access import SignedIn, check_sees
+from dashboard.access import Operator, SignedIn, check_sees
+from dashboard.asking_why import ask_why
 from dashboard.city import state_labels
 from dashboard.desk import AtDesk, InWords
 from dashboard.incident_words import device_name, shown_card, type_label
 from dashboard.picture import Picture
+from dashboard.why_words import told
 from dashboard.words import Words
 from devices.kind import Field, Kind, State, kinds
 from hub.clock import to_us
+from hub.errors import BrokerUnavailable
+from rules.explain import Question
 from store import pages
 from store.database import Connection
 from store.pages import Line, Row
@@ -88,6 +92,25 @@ async def device_page(request: Request, device_no: DeviceNo, at: AtDesk, person:
             "year": words("A year"),
         },
     )
+
+
+@router.get("/devices/{device_no}/why")
+async def why_page(request: Request, device_no: DeviceNo, at: AtDesk, person: Operator, words: InWords) -> Response:
+    """How every rule of a device stands, asked of the worker: a part of its page."""
+    async with at.database() as conn:
+        _, kind = await _known(conn, device_no, person)
+        if kind.is_mobile:
+            await pages.log_position_access(conn, person.login, device_no, at.clock.now(), at.clock.now())
+    fault = ""
+    try:
+        answer = await ask_why(request.app.state.mqtt_url, Question(device_no=device_no))
+    except BrokerUnavailable:
+        answer = None
+    if answer is None:
+        fault = words("The worker does not answer. Is it running? Ask again in a moment.")
+    elif not answer.whys:
+        fault = words("No rule watches this device, or the worker does not know it yet.")
+    return at.render(request, "why.html", fault=fault, rules=told(answer.whys if answer else [], words))
 
 
 @router.get("/api/devices/{device_no}")

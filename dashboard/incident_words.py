@@ -158,6 +158,8 @@ def change_words(words: Words) -> dict[str, str]:
         "notified": words("somebody was called"),
         "not_notified": words("call failed"),
         "confirmed": words("confirmed by a live reading"),
+        "regraded": words("priority changed"),
+        "unstable": words("unstable"),
         "folded": words("explained by another incident"),
         "called": words("call decided"),
     }

@@ -8,7 +8,7 @@ of the words of CLOCK and SKY. Two underscores ask for more of a subject, which 
                                p05 to p95
     current_a__usual_hour      what the history leads to expect: see USUAL
     children__dark__share      over other devices: children, siblings, commune or near_500m, and then share, count,
-                               known, sum, mean, median, min or max
+                               known, sum, mean, median, min or max; siblings and commune count the device itself
     in__depot                  within a geofence of that name
 """
 
@@ -33,10 +33,13 @@ USUAL = {
     "usual_season": "mean daily increase of the same 30 days in up to three years before",
     "month": "mean daily increase of the last 30 days",
     "weekend_share": "daily increase at week-ends over that of weekdays, in the last 28 days",
-    "peak_year": "highest hour of the last year, but for the last day",
-    "peak_day": "highest hour of the last day",
+    "peak_year": "highest value of the last year, but for the last day",
+    "peak_day": "highest value of the last day",
 }
-"""What the history tells of a field, once an hour, from the database's rollups."""
+"""What the history tells of a field, from the database's rollups (store/usual.py says from how many days on).
+
+Of a counter it is the increase that is looked at: of the hour, in the words of hours and nights, else of the day.
+"""
 STEPS = ("prev", "diff", "rise", "rate_h", "gap_s")
 GROUPS = ("children", "siblings", "commune")
 OVER_GROUP = ("share", "count", "known", "sum", "mean", "median", "min", "max")

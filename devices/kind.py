@@ -279,11 +279,6 @@ class Rule:
         return of_formulas | own
 
     @cached_property
-    def is_timed(self) -> bool:
-        """Does it depend on the wall clock or on other devices, so that every tick must evaluate it?"""
-        return any(name in CLOCK or isinstance(asked(name), Group) for name in self.columns)
-
-    @cached_property
     def is_silence(self) -> bool:
         """Does it speak of a device that does not?"""
         return not CLOCK.isdisjoint(self.condition.columns)
@@ -391,6 +386,14 @@ class Kind:
         """The rule of that code; KeyError when there is none."""
         return {r.code: r for r in self.rules}[code]
 
+    def is_timed(self, rule: Rule | Formula) -> bool:
+        """Does it depend on the wall clock or on other devices, so that every tick must evaluate it?"""
+        derived = {formula.function.__name__: formula for formula in self.derived}
+        return any(
+            name in CLOCK or isinstance(asked(name), Group) or (name in derived and self.is_timed(derived[name]))
+            for name in rule.columns
+        )
+
     def member_type(self, group: Group, type: str) -> str | None:
         """The type of the members that a group has for devices of a type, None when it has none."""
         return type if group.group != "children" else next((t.name for t in self.types if t.parent == type), None)
@@ -410,7 +413,8 @@ class Kind:
             case Fence():
                 return None
             case Usual(field=subject):
-                subjects: tuple[str, ...] = self.field_names
+                # Where a device was is in its readings alone.
+                subjects: tuple[str, ...] = tuple(field.name for field in self.fields if not field.is_place)
             case Step(subject=subject) | Window(subject=subject):
                 subjects = (*self.field_names, *(formula.function.__name__ for formula in self.derived))
         return self._plain_fault(type, subject) if subject in subjects else f"{subject} is no field of {self.name}"

@@ -6,11 +6,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from devices.kind import Column, Kind, Rule
+from devices.kind import Column, Kind, Mask, Rule
 from devices.registry import Registry
 
 Scope = Literal["city", "commune", "model", "group", "device"]
-"""From the widest to the narrowest; the narrower counts. A group is what hangs from one device: a feeder, a cabinet."""
+"""From the widest to the narrowest; the narrower counts, and of two groups the smaller. A group is a device and all
+that hangs from it: a feeder with its lamps, a cabinet with its feeders and their lamps."""
 WIDEST_FIRST: tuple[Scope, ...] = get_args(Scope)
 
 
@@ -43,26 +44,39 @@ class Policy:
 
     def thresholds(self, kind: str, rule: Rule, part: Registry) -> dict[str, Column]:
         """The thresholds of a rule that differ somewhere, by name, one value per device of `part`."""
-        mine = [one for one in self.overrides if one.kind == kind and one.code == rule.code]
+        mine = [
+            (WIDEST_FIRST.index(one.scope), -int(np.count_nonzero(where)), one, where)
+            for one in self.overrides
+            if one.kind == kind and one.code == rule.code and one.threshold in rule.thresholds
+            for where in (_where(one, part),)
+        ]
         found: dict[str, Column] = {}
-        for override in sorted(mine, key=lambda one: WIDEST_FIRST.index(one.scope)):
-            if override.threshold in rule.thresholds:
-                column = found.setdefault(
-                    override.threshold, np.full(len(part), rule.thresholds[override.threshold], np.float64)
-                )
-                column[_where(override, part)] = override.value
+        for _, _, override, where in sorted(mine, key=lambda one: one[:2]):
+            default = rule.thresholds[override.threshold]
+            column = found.setdefault(override.threshold, np.full(len(part), default, np.float64))
+            column[where] = override.value
         return found
 
 
-def _where(override: Override, part: Registry) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _where(override: Override, part: Registry) -> Mask:
     match override.scope:
         case "city":
             return np.ones(len(part), bool)
         case "commune":
             return np.array([commune == override.place for commune in part.commune], bool)
         case "model":
-            return np.zeros(len(part), bool)
+            return np.zeros(len(part), bool)  # no registry of ours tells it yet
         case "group":
-            return (part.parent_no == int(override.place)) | (part.device_no == int(override.place))
+            return _hangs_from(int(override.place), part)
         case "device":
             return part.device_no == int(override.place)
+
+
+def _hangs_from(device_no: int, part: Registry) -> Mask:
+    """A device and all that hangs from it, at any depth."""
+    within: Mask = part.device_no == device_no
+    while True:
+        more: Mask = within | np.isin(part.parent_no, part.device_no[within])
+        if (more == within).all():
+            return within
+        within = more

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,7 +13,17 @@ from devices.kind import Column, Kind, kinds
 from devices.readings import Key
 from devices.rows import BadRow, Columns, Form, Row, read_rows
 
-__all__ = ["BadRow", "Device", "Introduction", "Registry", "introduction", "name_fault", "parse_devices", "sole_type"]
+__all__ = [
+    "BadRow",
+    "Device",
+    "Introduction",
+    "Registry",
+    "devices_of",
+    "introduction",
+    "name_fault",
+    "parse_devices",
+    "sole_type",
+]
 
 MAX_ID_LENGTH = 64
 MAX_TEXT_LENGTH = 200
@@ -61,10 +71,15 @@ def parse_devices(text: str, form: Form) -> tuple[list[Device], list[BadRow]]:
     can tell (store.registry.import_devices).
     """
     bad: list[BadRow] = []
-    found: dict[Key, Device] = {}
     attributes = _attribute_names()
     columns = Columns(REQUIRED, {*REQUIRED, *OPTIONAL, *attributes}, {"lat", "lon", *attributes})
-    for row in read_rows(text, form, columns, bad):
+    return devices_of(read_rows(text, form, columns, bad), bad)
+
+
+def devices_of(rows: Iterable[Row], bad: list[BadRow]) -> tuple[list[Device], list[BadRow]]:
+    """The good rows as devices, in order, and all bad ones: those of `bad`, which reading the rows may add to."""
+    found: dict[Key, Device] = {}
+    for row in rows:
         try:
             device = _device(row)
             if device.key in found:

@@ -25,6 +25,7 @@ grafana_app = typer.Typer(no_args_is_help=True, help="Dashboards of Grafana, mad
 contracts_app = typer.Typer(no_args_is_help=True, help="Contracts of delegated providers.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys of contracts.")
 rules_app = typer.Typer(no_args_is_help=True, help="The rules that watch over devices.")
+fences_app = typer.Typer(no_args_is_help=True, help="Geofences that rules read.")
 quarantine_app = typer.Typer(no_args_is_help=True, help="What could not be stored.")
 log_app = typer.Typer(no_args_is_help=True, help="The log of raw messages.")
 people_app = typer.Typer(no_args_is_help=True, help="People who use the page.")
@@ -35,6 +36,7 @@ app.add_typer(grafana_app, name="grafana")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(keys_app, name="keys")
 app.add_typer(rules_app, name="rules")
+app.add_typer(fences_app, name="fences")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(log_app, name="log")
 app.add_typer(people_app, name="people")
@@ -265,6 +267,45 @@ def list_rules(
     command("rules").list_rules(kind, as_json=as_json)
 
 
+@rules_app.command(
+    "backtest", epilog="Example: beffroi rules backtest lamp_out --from 2026-11-15 --to 2026-11-25 --set hold_s=1800"
+)
+def backtest_rule(
+    rule: Annotated[str, typer.Argument(help="The rule's code.")],
+    since: Annotated[datetime, typer.Option("--from", help="The city's time.", formats=MOMENTS)],
+    until: Annotated[datetime, typer.Option("--to", help="Up to before; the city's time.", formats=MOMENTS)],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Another threshold, hold_s, calm_s or priority; repeatable."),
+    ] = None,
+    kind: Annotated[str | None, typer.Option(help="Where two kinds have a rule of that code.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole result, for programs.")] = False,
+) -> None:
+    """Run a rule over recorded history and show what it would have fired; with changes, beside the one in force."""
+    command("backtest").run(read_settings(), rule, since, until, kind=kind, changes=changes or (), as_json=as_json)
+
+
+@rules_app.command("test", epilog="Example: beffroi rules test docs/examples/lighting-rules.yaml")
+def test_rules(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="YAML: devices, readings, what is expected.")],
+    kind: Annotated[str | None, typer.Option(help="The tests of one kind alone.")] = None,
+) -> None:
+    """Play tables of readings on the rules, and compare what fires and clears. The exit code is 1 when a test fails."""
+    if exit_code := command("rules_test").run(files, kind):
+        raise typer.Exit(exit_code)
+
+
+@rules_app.command("why", epilog="Example: beffroi rules why street_lighting L00123 lamp_out --commune dijon")
+def why_rule(
+    kind: Annotated[str, typer.Argument(help="The kind of device.")],
+    device: Annotated[str, typer.Argument(metavar="ID", help="The device's id.")],
+    rule: Annotated[str | None, typer.Argument(help="The rule's code; every rule of the device when absent.")] = None,
+    commune: Annotated[str | None, typer.Option(help="Where two communes have a device of that id.")] = None,
+) -> None:
+    """Ask the worker why a rule fires on a device, or does not: what it sees now, thresholds, and how long it waits."""
+    command("why").run(read_settings(), kind, device, rule, commune=commune)
+
+
 @accounts_app.command("add", epilog="Example: beffroi accounts add cabinet-17 city/dijon/street_lighting/A-DIJ-017")
 def add_account(
     name: Annotated[str, typer.Argument(help="The account's name.")],
@@ -434,6 +475,35 @@ def remove_team(name: Annotated[str, typer.Argument(help="The team's name.")]) -
 def adopt_log(reader: Annotated[str, typer.Argument(help="store or telealert.")]) -> None:
     """Make a reader go on in the log that is there; what it had not read and is not in it is lost, and counted."""
     typer.echo(command("log").adopt_log(read_settings(), reader))
+
+
+@fences_app.command("import", epilog="Example: beffroi fences import fences.geojson")
+def import_fences(
+    file: Annotated[Path, typer.Argument(help="GeoJSON: polygons, and lines with a width_m, each with a name.")],
+) -> None:
+    """Put the fences of a file in place of those of the same names, all or none. Rules see them within 5 seconds."""
+    command("fences").import_file(read_settings(), file)
+
+
+@fences_app.command("list", epilog="Example: beffroi fences list")
+def list_fences() -> None:
+    """Every fence, with what it is for and the rules of the kinds that read it."""
+    command("fences").list_fences(read_settings())
+
+
+@fences_app.command("remove", epilog="Example: beffroi fences remove depot")
+def remove_fence(name: Annotated[str, typer.Argument(help="The fence's name.")]) -> None:
+    """Remove a fence. To a rule that reads it every device is then outside."""
+    command("fences").remove(read_settings(), name)
+
+
+@fences_app.command("export", epilog="Example: beffroi fences export fences.geojson")
+def export_fences(
+    file: Annotated[Path, typer.Argument(help="A GeoJSON file, or - for standard output.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+) -> None:
+    """Write every fence into a file that can be imported again."""
+    command("fences").export_file(read_settings(), file, force=force)
 
 
 ReasonOption = Annotated[str | None, typer.Option(help="One reason alone.")]

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.readings import Readings
+from hub.clock import SECOND_US
 from hub.errors import BadFile
 from ingest import arrays
 from rules.board import Board, Delayed
-from rules.life import FIRING, LOUD
+from rules.life import FIRING, LOUD, NEVER, PENDING, PRIORITY_BIT
 
 NUMBERS = "device_no"
 WAITING = ("offset", "part", "device_no", "ts_us", "received_us", "time_flagged", "replayed", "values")
@@ -80,32 +81,29 @@ def load(path: Path) -> Checkpoint | None:
 
 def _waiting(delayed: Delayed) -> Iterator[tuple[str, NDArray[np.generic]]]:
     """What waits for its time, as arrays."""
-    prefix = f"late.{delayed.lateness_us}."
-    yield f"{prefix}released_us", np.array(delayed.released_us)
-    if delayed.waiting:
-        waiting = Readings.joined(delayed.waiting)
+    if (waiting := delayed.waiting) is not None:
         for name in WAITING:
-            yield f"{prefix}waiting.{name}", getattr(waiting, name)
+            yield f"late.{delayed.lateness_us}.waiting.{name}", getattr(waiting, name)
 
 
 def _put_back(delayed: Delayed, state: Arrays) -> None:
     prefix = f"late.{delayed.lateness_us}."
-    if f"{prefix}released_us" in state:
-        delayed.released_us = int(state[f"{prefix}released_us"])
     columns = [state[f"{prefix}waiting.{name}"] for name in WAITING if f"{prefix}waiting.{name}" in state]
     if len(columns) == len(WAITING) and len(columns[-1]) == len(delayed.board.kind.fields):
         told = dict(zip(WAITING, columns, strict=True))
-        delayed.waiting = [Readings(kind=delayed.board.kind, **told, rest={}, strangers={})]  # type: ignore[arg-type]
+        delayed.put(Readings(kind=delayed.board.kind, **told, rest={}, strangers={}))  # type: ignore[arg-type]
 
 
 def _take_over_first_format(board: Board, state: Arrays) -> None:
-    """Checkpoints had no numbers by type once, and every rule's state by row: what fires goes on firing."""
+    """Checkpoints had no numbers by type once, and every rule's state by row: what fires or is held goes on."""
     row = board.rows(state[NUMBERS].astype(np.int32))
     for rule in board.rules:
-        told = [state.get(f"rule.{rule.code}.{name}") for name in ("firing", "loud")]
-        if told[0] is None or told[1] is None:
+        told = [state.get(f"rule.{rule.code}.{name}") for name in ("firing", "loud", "since_us", "calm_us")]
+        here = np.flatnonzero(np.isin(row, board.rows_by_type[board.type_index(rule.type)]))
+        if any(array is None for array in told):
             continue
-        here = (row >= 0) & (board.type[row] == board.type_index(rule.type))
+        firing, loud, since_us, calm_us = (array[here] for array in told if array is not None)
         life, slots = board.lives[rule.code], board.slot[row[here]]
-        life.flags[slots] = np.where(told[0][here], FIRING, 0) | np.where(told[1][here], LOUD, 0)
-        life.priority[slots] = np.where(told[0][here], rule.priority, 0)
+        life.since_s[slots] = np.where(firing, calm_us, since_us).astype(np.int64) // SECOND_US
+        held = np.where(life.since_s[slots] != NEVER, PENDING, 0)
+        life.flags[slots] = np.where(firing, FIRING + PRIORITY_BIT * rule.priority + np.where(loud, LOUD, 0), held)

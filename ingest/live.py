@@ -89,7 +89,7 @@ class Live:
     """Publishes frames and transitions; a broker that is away costs frames, never readings."""
 
     def __init__(self, broker: BrokerAddress, clock: Clock) -> None:
-        self._broker = broker
+        self.broker = broker
         self._clock = clock
         self._epoch = clock.now_us()
         self._screens: dict[str, Screen] = {}
@@ -109,7 +109,7 @@ class Live:
         waits, is_lost = pauses(), False
         while True:
             try:
-                async with aiomqtt.Client(**self._broker.client_arguments()) as client:
+                async with aiomqtt.Client(**self.broker.client_arguments()) as client:
                     if is_lost:
                         logger.info("live frames are published again")
                     waits, is_lost, self._lost_at_s = pauses(), False, None

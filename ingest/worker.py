@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from uuid import UUID
 
@@ -21,19 +22,22 @@ import structlog
 from devices.readings import Decoded
 from devices.registry import Registry
 from devices.transition import Transition
-from hub.clock import Clock
+from hub.clock import SECOND_US, Clock
 from hub.errors import BadFile, DatabaseUnavailable, LogGap, LogMoved, LogReplaced
 from ingest import checkpoint, known_devices
 from ingest.again import messages_again
 from ingest.city import DEVICES, City, Shared
 from ingest.codecs.codec import Codec
 from ingest.decode import decode
+from ingest.expectations import Expectations
+from ingest.fences import Fences
 from ingest.history import History
 from ingest.log import Flag, LogReader, Message, trim
 from ingest.refusal import Refusal
 from ingest.samples import Samples
 from ingest.voice import Voice
-from rules.evaluate import apply, mark, release, tick
+from ingest.why import answer_questions
+from rules.evaluate import apply, mark, see_again, tick
 from rules.life import NEVER
 from store import indicators
 from store import registry as store_registry
@@ -107,13 +111,20 @@ class Worker:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop; whatever line fails stops the worker, as if it were killed."""
+        fences = Fences(self.database_url, self.home, self.city)
+        expectations = Expectations(self.database_url, self.clock, self.city, self.history.zone, self.home)
+        fences.recall()
+        expectations.recall()
         await self.restore()
         lines = (
             self.rules_line(),
             self.store_line(),
             self.history.run(),
             self.registry_line(),
+            fences.run(),
+            expectations.run(),
             self.voice.live.run(self.city.boards),
+            answer_questions(self.voice.live.broker, self.city, self.clock),
         )
         tasks: list[asyncio.Task[object]] = [asyncio.create_task(line) for line in lines]
         tasks.append(asyncio.create_task(stopping.wait()))
@@ -136,7 +147,7 @@ class Worker:
             told: list[Transition] = []
             if messages:
                 decoded = self.decode(messages)
-                told += self.evaluate(decoded)
+                told += self.evaluate(decoded, self.clock.settled_us())
                 self.rules_offset = decoded.next_offset
                 self.shared.put(decoded)
             at_head = self.rules_offset >= self.log.next_offset
@@ -152,12 +163,11 @@ class Worker:
     def decode(self, messages: Sequence[Message]) -> Decoded:
         return decode(messages, self.codecs.get, self.city.numbers)
 
-    def evaluate(self, decoded: Decoded, *, timed: bool = True) -> list[Transition]:
-        now_us = self.clock.settled_us()
+    def evaluate(self, decoded: Decoded, now_us: int) -> list[Transition]:
         told: list[Transition] = []
         for readings in (*decoded.readings, *decoded.withheld):
             board = self.city.boards[readings.kind.name]
-            told += apply(board, readings, now_us=now_us, timed=timed)
+            told += apply(board, readings, now_us=now_us)
         return told
 
     def tick(self) -> list[Transition]:
@@ -211,7 +221,6 @@ class Worker:
         if (saved := self._checkpoint()) is not None:
             for board in self.city.boards.values():
                 saved.restore(board)
-                board.watched_us[:] = NEVER  # what was said while the hub was away is still in the log
             if saved.next_transition <= self.voice.transitions.next_offset:
                 next_transition = saved.next_transition
             is_same_log = self._is_of_this_log(saved)
@@ -223,15 +232,25 @@ class Worker:
         read_to = min(max((t.read_to for t in told), default=0), self.log.next_offset) if is_same_log else 0
         while self.rules_offset < read_to:
             messages = self.log.read(self.rules_offset, BATCH_MESSAGES)[: read_to - self.rules_offset]
-            self.evaluate(self.decode(messages), timed=False)
+            self._read_in_silence(messages)
             self.rules_offset += len(messages)
             await asyncio.sleep(0)  # it may take long, and is not to be taken for hung
-        told_at_us = max((t.at_us for t in told), default=0)
         for name, board in self.city.boards.items():
-            release(board, now_us=told_at_us)  # what waited for late readings was seen until then
-            mark(board, before[name], [t for t in told if t.kind == name])
+            told_here = [t for t in told if t.kind == name]
+            see_again(board, told_here)
+            mark(board, before[name], told_here)
+            board.watched_us[:] = NEVER  # what was said while the hub was away is still in the log
         self.checkpointed_offset = self.rules_offset
         logger.info("the rules go on", offset=self.rules_offset, told_since_checkpoint=len(told))
+
+    def _read_in_silence(self, messages: Sequence[Message]) -> None:
+        """Let the boards see messages as they saw them when they came, second by second, and tell nobody."""
+        for _, second in groupby(messages, key=lambda message: message.received_us // SECOND_US):
+            came = list(second)
+            now_us = max(message.received_us for message in came)
+            self.evaluate(self.decode(came), now_us)
+            for board in self.city.boards.values():
+                tick(board, now_us=now_us)
 
     def _checkpoint(self) -> checkpoint.Checkpoint | None:
         """The last checkpoint; one that cannot be read is set aside, and the rules begin anew."""
@@ -357,7 +376,7 @@ class Worker:
         after a crash the store does it again, and what is not newer than the boards changes nothing.
         """
         decoded = self.decode(messages_again(held))
-        await self.voice.tell(self.evaluate(decoded), self.rules_offset)
+        await self.voice.tell(self.evaluate(decoded, self.clock.settled_us()), self.rules_offset)
         self.save()
         return decoded
 

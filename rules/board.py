@@ -5,7 +5,8 @@ place of a device among those of its type. Times are int64 microseconds since 19
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
 from typing import Self
 
 import numpy as np
@@ -75,10 +76,14 @@ class Board:
     """By type and subject, what is remembered beyond the newest value, by slot."""
     row_by_no: NDArray[np.int32]
     """Row of a device number, -1 for other kinds' devices."""
-    usual: dict[str, Column] = field(default_factory=dict)
+    timed: Collection[str]
+    """Codes of the rules that depend on the wall clock or on other devices, so that every tick must evaluate them."""
+    usual: dict[str, NDArray[np.floating]] = field(default_factory=dict)
     """What the history leads to expect, by column name: shape (n,), or (hours, n) for those of an hour."""
     fences: dict[str, object] = field(default_factory=dict)
     """Geofences by name, as prepared shapes of shapely in degrees (lon, lat)."""
+    knows_fences: bool = True
+    """Are all fences among them? Else one that is not is unknown, not empty."""
     delayed: "Sequence[Delayed]" = ()
     """Where rules that wait for late readings see them in their order."""
     _rules_of: dict[str, tuple[Rule, ...]] = field(default_factory=dict)
@@ -111,6 +116,7 @@ class Board:
         parent = np.where(part.parent_no > 0, row_by_no[part.parent_no], -1)
         every = policy.rules(kind)
         rules = every if lateness_s is None else tuple(rule for rule in every if rule.lateness_s == lateness_s)
+        here = tuple(rule for rule in rules if rule.lateness_s == (lateness_s or 0))
         rows_of = {t.name: rows for t, rows in zip(kind.types, rows_by_type, strict=True)}
         board = cls(
             kind=kind,
@@ -141,24 +147,47 @@ class Board:
             lives={rule.code: Life.blank(len(rows_of[rule.type])) for rule in rules},
             tracks={
                 (type_, subject): Track.of(len(rows_of[type_]), questions, rolls_at(kind, subject))
-                for (type_, subject), questions in remembered(kind, rules).items()
+                for (type_, subject), questions in remembered(kind, here).items()
             },
             row_by_no=row_by_no,
+            timed=frozenset(rule.code for rule in here if kind.is_timed(rule)),
         )
         for device_type in kind.types:
-            here = (rule for rule in rules if rule.type == device_type.name and rule.lateness_s == (lateness_s or 0))
-            board._rules_of[device_type.name] = tuple(here)
+            board._rules_of[device_type.name] = tuple(rule for rule in here if rule.type == device_type.name)
         if lateness_s is None:
             board.delayed = tuple(
-                Delayed(int(late_s * SECOND_US), cls.of(kind, registry, policy, timezone, late_s).sharing(board.lives))
+                Delayed(int(late_s * SECOND_US), cls.of(kind, registry, policy, timezone, late_s).sharing(board))
                 for late_s in sorted({rule.lateness_s for rule in rules} - {0.0})
             )
         return board
 
-    def sharing(self, lives: Mapping[str, Life]) -> Self:
-        """This board, with the lives of its rules in another's place."""
-        self.lives = {rule.code: lives[rule.code] for rule in self.rules}
+    def sharing(self, other: "Board") -> Self:
+        """This board, with the lives of its rules, what is usual and the fences in another's place."""
+        self.lives = {rule.code: other.lives[rule.code] for rule in self.rules}
+        self.usual, self.fences = other.usual, other.fences
         return self
+
+    def expect(
+        self, name: str, device_no: NDArray[np.integer], values: NDArray[np.floating], *, hour: int = 0, hours: int = 1
+    ) -> None:
+        """What the history leads to expect of devices, shape (n,), in the column of that name.
+
+        With `hours`, 24 or 168, it is that of one hour of the day or of the week.
+        """
+        shape = (hours, len(self)) if hours > 1 else (len(self),)
+        column = self.usual.get(name)
+        if column is None or column.shape != shape:
+            column = self.usual[name] = np.full(shape, np.nan, np.float32)
+        rows = self.rows(device_no)
+        here = rows >= 0
+        (column[hour] if hours > 1 else column)[rows[here]] = values[here]
+
+    def fence_in(self, fences: Mapping[str, object] | None) -> None:
+        """These are the geofences from now on, all of them; None: they are not known."""
+        self.fences.clear()
+        self.fences.update(fences or {})
+        for board in (self, *(delayed.board for delayed in self.delayed)):
+            board.knows_fences = fences is not None
 
     def __len__(self) -> int:
         return len(self.device_no)
@@ -176,6 +205,11 @@ class Board:
     def rules_of(self, type_: str) -> tuple[Rule, ...]:
         """The rules that see a type's readings on this board."""
         return self._rules_of.get(type_, ())
+
+    def watching(self, rule: Rule) -> "Board":
+        """The board on which a rule is evaluated: this one, or that of the rules that wait as long as it does."""
+        late_us = int(rule.lateness_s * SECOND_US)
+        return next((delayed.board for delayed in self.delayed if delayed.lateness_us == late_us), self)
 
     def type_index(self, name: str) -> int:
         return self.kind.types.index(self.kind.type(name))
@@ -255,15 +289,15 @@ class Board:
     def take_over_from(self, old: "Board") -> None:
         """Know of the devices what an older board of the kind knew, and let wait what waited there."""
         self.take_over(old.numbers(), {name: array for name, array, _ in old.arrays()})
-        self.fences = old.fences
+        self.fence_in(old.fences if old.knows_fences else None)
         _, here, there = np.intersect1d(self.device_no, old.device_no, assume_unique=True, return_indices=True)
         for name, column in old.usual.items():
             self.usual[name] = np.full((*column.shape[:-1], len(self)), np.nan, column.dtype)
             self.usual[name][..., here] = column[..., there]
         for mine in self.delayed:
             for theirs in old.delayed:
-                if mine.lateness_us == theirs.lateness_us:
-                    mine.waiting, mine.released_us = theirs.waiting, theirs.released_us
+                if mine.lateness_us == theirs.lateness_us and (waiting := theirs.waiting) is not None:
+                    mine.put(waiting)
 
     def firing(self, rule: Rule) -> Rows:
         """The rows on which a rule fires."""
@@ -272,58 +306,106 @@ class Board:
 
 @dataclass(slots=True, eq=False)
 class Delayed:
-    """Readings on their way to rules that wait for late ones, and the board on which these rules see them."""
+    """Readings on their way to rules that wait for late ones, and the board on which these rules see them.
+
+    A reading is due once its lateness is over; one that comes still later, as it comes. So the order in which they are
+    seen depends on nothing but the readings, neither on ticks nor on how the log is cut.
+    """
 
     lateness_us: int
     board: Board
-    waiting: list[Readings] = field(default_factory=list)
-    released_us: int = NEVER
-    """Event time up to which everything was seen; what comes for a time before is too late."""
+    _heap: list[tuple[int, int, Readings]] = field(default_factory=list)
+    """When the first of some readings is due, how many came before, the readings."""
+    _count: int = 0
+
+    @property
+    def waiting(self) -> Readings | None:
+        """All that waits; None when nothing does."""
+        parts = [readings for _, _, readings in self._heap]
+        return Readings.joined(parts) if parts else None
 
     def put(self, readings: Readings) -> None:
-        """Let readings wait for their time."""
-        new = np.minimum(readings.ts_us, readings.received_us) > self.released_us
-        if new.any():
-            self.waiting.append(readings.where(new))
+        """Let readings wait for their time, those that a rule here looks at."""
+        board, rows = self.board, self.board.rows(readings.device_no)
+        watched = np.array([*(bool(board.rules_of(type_.name)) for type_ in board.kind.types), False])
+        known = np.flatnonzero(rows >= 0)
+        readings = readings.take(known[watched[board.type[rows[known]]]])
+        self._push(replace(readings, rest={}, strangers={}))
 
-    def due(self, now_us: int) -> Readings | None:
-        """Those whose lateness is over, in the order of event time; None when there are none."""
-        until_us = now_us - self.lateness_us
-        if until_us <= self.released_us or not self.waiting:
+    def due(self, until_us: int) -> Readings | None:
+        """Those that are due at a time, in the order in which they are to be seen; None when there are none."""
+        found = []
+        while self._heap and self._heap[0][0] <= until_us:
+            _, _, readings = heappop(self._heap)
+            is_due = self._due_us(readings) <= until_us
+            found.append(readings.where(is_due))
+            self._push(readings.where(~is_due))
+        if not found:
             return None
-        waiting = Readings.joined(self.waiting)
-        ts_us = np.minimum(waiting.ts_us, waiting.received_us)
-        is_due = ts_us <= until_us
-        self.released_us = until_us
-        if not is_due.any():
-            self.waiting = [waiting]
-            return None
-        self.waiting = [waiting.where(~is_due)] if not is_due.all() else []
-        due = np.flatnonzero(is_due)
-        return waiting.take(due[np.argsort(ts_us[due], kind="stable")])
+        due = Readings.joined(found)
+        ts_us = np.minimum(due.ts_us, due.received_us)
+        return due.take(np.lexsort((due.part, due.offset, ts_us, self._due_us(due))))
+
+    def _push(self, readings: Readings) -> None:
+        if len(readings):
+            heappush(self._heap, (int(self._due_us(readings).min()), self._count, readings))
+            self._count += 1
+
+    def _due_us(self, readings: Readings) -> Times:
+        ts_us = np.minimum(readings.ts_us, readings.received_us)
+        due_us: Times = np.maximum(ts_us + self.lateness_us, readings.received_us)
+        return due_us
 
 
 def remembered(kind: Kind, rules: Collection[Rule]) -> dict[tuple[str, str], set[Step | Window]]:
-    """What rules ask of each type's subjects beyond the newest value, also through groups and derived columns."""
+    """What rules ask of each type's subjects beyond the newest value, also through groups and derived columns.
+
+    A subject comes after those that it is made of.
+    """
     found: dict[tuple[str, str], set[Step | Window]] = {}
-    waiting = [(rule.type, name) for rule in rules for name in rule.all_columns]
+    for type_, name in read_by(kind, rules):
+        question = asked(name)
+        if isinstance(question, Step | Window):
+            found.setdefault((type_, question.subject), set()).add(question)
+    return found
+
+
+def expected(kind: Kind, rules: Collection[Rule]) -> dict[str, set[str]]:
+    """The columns of what is usual that rules ask for, and of which types."""
+    found: dict[str, set[str]] = {}
+    for type_, name in read_by(kind, rules):
+        if isinstance(asked(name), Usual):
+            found.setdefault(name, set()).add(type_)
+    return found
+
+
+def read_by(kind: Kind, rules: Collection[Rule]) -> list[tuple[str, str]]:
+    """Every column that rules read of each type (type, name), also through groups and derived columns.
+
+    A column comes after those that it is made of.
+    """
+    found: dict[tuple[str, str], None] = {}
     derived = {formula.function.__name__: formula for formula in kind.derived}
-    seen = set(waiting)
-    while waiting:
-        type_, name = waiting.pop()
+    seen: set[tuple[str, str]] = set()
+
+    def look_into(type_: str, name: str) -> None:
+        if (type_, name) in seen:
+            return
+        seen.add((type_, name))
         match asked(name):
             case Group() as group:
-                more = [(kind.member_type(group, type_) or "", group.subject)]
-            case Step() | Window() as question:
-                found.setdefault((type_, question.subject), set()).add(question)
-                more = [(type_, question.subject)]
-            case Usual() | Fence():
-                more = []
-            case None:
-                more = [(type_, column) for column in derived[name].columns] if name in derived else []
-        waiting += [one for one in more if one not in seen]
-        seen.update(more)
-    return found
+                look_into(kind.member_type(group, type_) or "", group.subject)
+            case Step(subject=subject) | Window(subject=subject):
+                look_into(type_, subject)
+            case None if name in derived:
+                for column in derived[name].columns:
+                    look_into(type_, column)
+        found[type_, name] = None
+
+    for rule in rules:
+        for name in rule.all_columns:
+            look_into(rule.type, name)
+    return list(found)
 
 
 def rolls_at(kind: Kind, subject: str) -> float | None:
@@ -341,7 +423,7 @@ def fields_of(kind: Kind, names: Collection[str]) -> Iterator[str]:
             case Usual(field=subject):
                 yield subject
             case Fence():
-                yield from ("lat", "lon")
+                yield from ("lat", "lon") if kind.is_mobile else ()
             case None if name in derived:
                 yield from fields_of(kind, derived[name].columns)
             case None if name in kind.field_names:

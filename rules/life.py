@@ -5,46 +5,43 @@ Every argument is an array over the same slots; the state is changed in place. T
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.kind import Mask
+from devices.kind import Column, Mask
 from hub.clock import SECOND_US
 
 Slots = NDArray[np.intp]
 Times = NDArray[np.int64]
 NEVER, LONG_AGO = 0, 1
-FIRING, LOUD, UNSTABLE = 1, 2, 4
-"""Flags: firing; and somebody was to be called for it; and it came and went so often that it is told no more."""
+FIRING, LOUD, UNSTABLE, PENDING = 1, 2, 4, 8
+"""Flags: firing; and somebody was to be called for it; and it came and went so often that it is told no more; or not
+firing yet, while the condition holds."""
+PRIORITY_BIT = 16
+"""The two flags from this one on are the priority that was told last, 0 before."""
+STATE = FIRING | LOUD | UNSTABLE | PENDING
 FLAPS, FLAPPING_S = 4, 3600
-"""A rule that fires more often than this within so many seconds of the first time is unstable: it says so once, and
-clears only after as long a calm. The number is the field's (more than 4 changes an hour)."""
+"""A rule that fires more often than this within an hour of the clock is unstable: it says so once, and clears only
+after as long a calm. The number is the field's (more than 4 changes an hour)."""
+COUNTED = 8
+"""Fires are counted up to one less."""
 
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """Where a rule stands on each device of its type, shape (n,) each."""
+    """Where a rule stands on each device of its type, shape (n,) each: 7 bytes a device. Time is in whole seconds."""
 
-    since_us: Times
+    since_s: NDArray[np.uint32]
     """Event time since which the condition has held, or, while firing, the clearing condition; NEVER: it does not."""
     flags: NDArray[np.uint8]
-    priority: NDArray[np.int8]
-    """The one that was told last; 0 before."""
-    fires: NDArray[np.uint8]
-    """How often it fired since `first_s`."""
-    first_s: NDArray[np.uint32]
+    fires: NDArray[np.uint16]
+    """How often it fired in the hour of its last firing: COUNTED times the hour's number (of 8,192), and the count."""
 
     @classmethod
     def blank(cls, n: int) -> Self:
-        return cls(
-            np.zeros(n, np.int64),
-            np.zeros(n, np.uint8),
-            np.zeros(n, np.int8),
-            np.zeros(n, np.uint8),
-            np.zeros(n, np.uint32),
-        )
+        return cls(np.zeros(n, np.uint32), np.zeros(n, np.uint8), np.zeros(n, np.uint16))
 
     @property
     def firing(self) -> Mask:
@@ -52,19 +49,20 @@ class Life:
         firing: Mask = self.flags & FIRING != 0
         return firing
 
+    @property
+    def priority(self) -> NDArray[np.uint8]:
+        """The priority that was told last, 0 before; a copy."""
+        return self.flags // PRIORITY_BIT
+
     def copy(self) -> "Life":
         """The same, in arrays of its own."""
-        return Life(
-            self.since_us.copy(), self.flags.copy(), self.priority.copy(), self.fires.copy(), self.first_s.copy()
-        )
+        return Life(self.since_s.copy(), self.flags.copy(), self.fires.copy())
 
     def arrays(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """The state by name."""
-        yield "since_us", self.since_us
+        yield "since_s", self.since_s
         yield "flags", self.flags
-        yield "priority", self.priority
         yield "fires", self.fires
-        yield "first_s", self.first_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +76,14 @@ class Seen:
     known: Mask
     """Where either can be believed; elsewhere nothing moves."""
     worth_a_call: Mask
-    priority: NDArray[np.int8]
+    priority: NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What changed: masks over the slots that were evaluated."""
+class Outcome(NamedTuple):
+    """What changed: masks over those of the slots that were not simply well."""
 
+    here: NDArray[np.intp]
+    """Which of the slots they are."""
     fired: Mask
     confirmed: Mask
     """Was firing quietly, and what came now is worth a call."""
@@ -92,7 +91,7 @@ class Outcome:
     """Fires on, with another priority."""
     cleared: Mask
     unstable: Mask
-    """Has fired too often; it says so with what fired now."""
+    """Has fired too often; it says so with what it tells while it fires."""
 
     @property
     def told(self) -> Mask:
@@ -100,40 +99,48 @@ class Outcome:
         return self.fired | self.confirmed | self.regraded | self.cleared
 
 
-def live(life: Life, slots: Slots, seen: Seen, ts_us: Times, *, hold_us: Times | int, calm_us: Times | int) -> Outcome:
-    """Move a rule's life on `slots` (each at most once) to `ts_us`."""
-    flags, since = life.flags[slots], life.since_us[slots]
+def live(life: Life, slots: Slots, seen: Seen, ts_us: Times, *, hold_s: Column, calm_s: Column) -> Outcome:
+    """Move a rule's life on `slots` (each at most once) to `ts_us`; hold and calm may be one number for all.
+
+    Most devices are well and stay so; only the others are looked at.
+    """
+    flags = life.flags[slots]
+    here = np.flatnonzero(seen.known & (seen.bad | (flags & STATE != 0)))
+    flags, slots, now_s = flags[here], slots[here], ts_us[here] // SECOND_US
+    bad, worth_a_call, priority = seen.bad[here], seen.worth_a_call[here], seen.priority[here]
     firing = flags & FIRING != 0
-    moving = seen.known & np.where(firing, seen.good, seen.bad)
-    since = np.where(moving & (since == NEVER), ts_us, np.where(seen.known & ~moving, NEVER, since))
-    if firing.any():
-        patience_us = np.where(flags & UNSTABLE != 0, np.maximum(calm_us, FLAPPING_S * SECOND_US), calm_us)
-        over = moving & (ts_us - since >= np.where(firing, patience_us, hold_us))
-        fired, cleared = over & ~firing, over & firing
-    else:
-        fired, cleared = moving & (ts_us - since >= hold_us), np.zeros_like(firing)
-    confirmed = seen.known & seen.bad & firing & (flags & LOUD == 0) & seen.worth_a_call & ~cleared
-    regraded = seen.known & seen.bad & firing & ~cleared & ~confirmed & (life.priority[slots] != seen.priority)
-    unstable = _count(life, slots, fired, ts_us) if fired.any() else np.zeros_like(fired)
+    moving = np.where(firing, seen.good[here], bad)
+    since_s = np.where(moving, life.since_s[slots].astype(np.int64), NEVER)
+    since_s = np.where(moving & (since_s == NEVER), now_s, since_s)
+    patience_s = np.where(flags & UNSTABLE != 0, np.maximum(_of(calm_s, here), FLAPPING_S), _of(calm_s, here))
+    over = moving & (now_s - since_s >= np.where(firing, patience_s, _of(hold_s, here)))
+    fired, cleared = over & ~firing, over & firing
+    confirmed = bad & firing & (flags & LOUD == 0) & worth_a_call & ~cleared
+    regraded = bad & firing & ~cleared & ~confirmed & (flags // PRIORITY_BIT != priority)
+    unstable = _count(life, slots, fired, now_s)
 
-    flags = np.where(fired, FIRING | np.where(unstable, UNSTABLE, 0), np.where(cleared, 0, flags)).astype(np.uint8)
-    flags[(fired & seen.worth_a_call) | confirmed] |= LOUD
-    life.flags[slots] = flags
-    life.since_us[slots] = np.where(fired | cleared, NEVER, since)
-    told = fired | confirmed | regraded
-    if told.any():
-        life.priority[slots[told]] = seen.priority[told]
-    return Outcome(fired, confirmed, regraded, cleared, unstable)
+    state = np.where(firing, flags & STATE, np.where(moving, PENDING, 0))
+    state = np.where(fired, FIRING | np.where(unstable, UNSTABLE, 0), np.where(cleared, 0, state))
+    state |= np.where((fired & worth_a_call) | confirmed, LOUD, 0)
+    told = np.where(fired | confirmed | regraded, priority, flags // PRIORITY_BIT)
+    life.flags[slots] = state + PRIORITY_BIT * told
+    life.since_s[slots] = np.where(over, NEVER, since_s)
+    return Outcome(here, fired, confirmed, regraded, cleared, state & UNSTABLE != 0)
 
 
-def _count(life: Life, slots: Slots, fired: Mask, ts_us: Times) -> Mask:
+def _of(wait_s: Column, here: Slots) -> Column:
+    return wait_s[here] if wait_s.ndim else wait_s
+
+
+def _count(life: Life, slots: Slots, fired: Mask, now_s: Times) -> Mask:
     """Count what fires now; where it is too often."""
-    here, now_s = slots[fired], ts_us[fired] // SECOND_US
-    anew = (now_s - life.first_s[here] > FLAPPING_S) | (life.fires[here] == 0)
-    life.fires[here] = np.where(anew, 1, np.minimum(life.fires[here], 254) + 1)
-    life.first_s[here] = np.where(anew, now_s, life.first_s[here])
     unstable = np.zeros_like(fired)
-    unstable[fired] = life.fires[here] > FLAPS
+    if fired.any():
+        here, hour = slots[fired], now_s[fired] // FLAPPING_S % (65_536 // COUNTED)
+        same = life.fires[here] // COUNTED == hour
+        count = np.where(same, np.minimum(life.fires[here] % COUNTED + 1, COUNTED - 1), 1)
+        life.fires[here] = COUNTED * hour + count
+        unstable[fired] = count > FLAPS
     return unstable
 
 

@@ -2,7 +2,7 @@
 
 A window is made of panes that begin at whole multiples of their length, each with its count, sum, least and greatest
 value, so that its memory does not depend on how often a device speaks. It covers the current pane and one whole span
-before it, and is unknown until a device has spoken for that long.
+before it, and is unknown until a device has spoken for that long; and, but for `count`, when nothing was told in it.
 
 Arrays are by slot: the place of a device among those of its type, shape (n,) or (panes, n).
 """
@@ -49,8 +49,8 @@ class Panes:
     pane_us: int
     newest: Times
     """Number of the pane of the last value, shape (n,); NEVER before the first."""
-    first: Times
-    """Number of the pane of the first value."""
+    first: Mapping[str, Times]
+    """Number of the first pane of a statistic, by name, shape (n,); NEVER before it."""
     stats: Mapping[str, Column]
     """By name, shape (panes, n)."""
 
@@ -58,92 +58,114 @@ class Panes:
     def blank(cls, n: int, pane_s: int, panes: int, stats: Collection[str]) -> Self:
         """For n devices that never spoke."""
         made = {name: np.full((panes, n), _EMPTY[name]) for name in sorted(stats)}
-        return cls(pane_s * SECOND_US, np.zeros(n, np.int64), np.zeros(n, np.int64), made)
+        return cls(pane_s * SECOND_US, np.zeros(n, np.int64), {name: np.zeros(n, np.int64) for name in made}, made)
 
     def push(self, slots: Slots, ts_us: Times, values: Column, rise: Column, changed: Column) -> None:
         """Take in a value for each of some slots, each slot once; times do not go back."""
-        pane = ts_us // self.pane_us
-        self._turn(slots, pane, rise)
+        panes = ts_us // self.pane_us
         told = {"count": np.ones_like(values), "sum": values, "min": values, "max": values}
         told |= {"rise": rise, "changes": changed}
-        for name, kept in self.stats.items():
-            at = pane % len(kept), slots
-            kept[at] = _ADD[name](kept[at], told[name])
+        for pane in _distinct(panes):  # few: who speaks at about one time is in one pane
+            here = np.flatnonzero(panes == pane)
+            at = slots[here]
+            self._turn(at, pane, rise[here])
+            for name, kept in self.stats.items():
+                row = kept[pane % len(kept)]
+                row[at] = _ADD[name](row[at], told[name][here])
 
-    def _turn(self, slots: Slots, pane: Times, rise: Column) -> None:
-        """Empty the panes between the last value's and this one's."""
+    def _turn(self, slots: Slots, pane: int, rise: Column) -> None:
+        """Empty the panes between the last value's and this one."""
         ahead = pane - self.newest[slots]
         turning = ahead > 0
         if not turning.any():
             return
-        slots, pane, ahead, rise = slots[turning], pane[turning], ahead[turning], rise[turning]
-        fresh = self.newest[slots] == NEVER
-        self.first[slots[fresh]] = pane[fresh]
+        slots, ahead, rise = slots[turning], ahead[turning], rise[turning]
+        self.newest[slots] = pane
         for name, kept in self.stats.items():
+            self.first[name][slots[self.first[name][slots] == NEVER]] = pane
             for back in range(min(int(ahead.max()), len(kept))):
                 skipped = ahead > back
                 empty: Column | float = _EMPTY[name]
                 if name == "rise" and back:  # what rose while nothing was told, nobody knows when
                     empty = np.where(rise[skipped] > 0, np.nan, 0.0)
-                kept[(pane[skipped] - back) % len(kept), slots[skipped]] = empty
-        self.newest[slots] = pane
+                kept[(pane - back) % len(kept)][slots[skipped]] = empty
 
     def look(self, asked: Window, slots: Slots, at_us: Times) -> Column:
         """A question over the window at a time each, shape of slots; NaN where it cannot be told."""
-        now, newest, first = at_us // self.pane_us, self.newest[slots], self.first[slots]
-        length = len(next(iter(self.stats.values())))
-        place = np.arange(length)[:, None]
-        number = newest - (newest - place) % length
-        within = (number >= now - asked.panes) & (number <= now) & (number >= first)
+        newest, needed = self.newest[slots], stats_for(asked.how)
+        now = np.maximum(at_us // self.pane_us, newest)  # hub time may be behind that of the devices
+        stats = {name: self.stats[name].take(slots, axis=1) for name in needed}
+        within: Within = True  # what was skipped, or is of before the first, is empty
+        if asked.how == "still" or (now != newest).any():
+            length = len(self.stats[needed[0]])
+            number = newest - (newest - np.arange(length)[:, None]) % length
+            within = number >= now - asked.panes
         if asked.how == "still":
-            within &= number < now
-        found = _ASK[asked.how if asked.how in _ASK else "percentile"](
-            {name: self.stats[name][:, slots] for name in stats_for(asked.how)}, within, asked.how
-        )
-        filled = (first != NEVER) & (first <= now - asked.panes)
-        return np.where(filled, found, np.nan)
+            found = _still(stats["rise"], within & (number < newest), newest < now)
+        else:
+            found = _ASK.get(asked.how, _percentile)(stats, within, asked.how)
+        known = newest >= now - asked.panes if asked.how != "count" else np.ones(len(slots), bool)
+        for first in (self.first[name][slots] for name in needed):
+            known &= (first != NEVER) & (first <= now - asked.panes)
+        return np.where(known, found, np.nan)
 
     def arrays(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """The state by name; slot is the last axis."""
         yield "newest", self.newest
-        yield "first", self.first
-        yield from self.stats.items()
+        for name, kept in self.stats.items():
+            yield name, kept
+            yield f"{name}.first", self.first[name]
+
+
+def _distinct(panes: Times) -> list[int]:
+    is_one = not len(panes) or panes[0] == panes.min() == panes.max()
+    found: list[int] = (panes[:1] if is_one else np.unique(panes)).tolist()
+    return found
 
 
 Stats = Mapping[str, Column]
+Within = NDArray[np.bool_] | bool
 _EMPTY = {"count": 0.0, "sum": 0.0, "min": np.nan, "max": np.nan, "rise": 0.0, "changes": 0.0}
 _ADD = {name: np.fmin if name == "min" else np.fmax if name == "max" else np.add for name in _EMPTY}
 
 
-def _total(stats: Stats, within: NDArray[np.bool_], how: str) -> Column:
-    total: Column = np.nansum(stats[how], axis=0, where=within)
+def _only(told: Column, within: Within) -> Column:
+    return told if within is True else np.where(within, told, np.nan)
+
+
+def _total(stats: Stats, within: Within, how: str) -> Column:
+    told = stats[how]
+    total: Column = np.sum(told, axis=0, where=within if how != "rise" else within & ~np.isnan(told))
     return total
 
 
-def _mean(stats: Stats, within: NDArray[np.bool_], _: str) -> Column:
+def _mean(stats: Stats, within: Within, _: str) -> Column:
     count: Column = np.sum(stats["count"], axis=0, where=within)
     total: Column = np.sum(stats["sum"], axis=0, where=within)
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 
-def _least(stats: Stats, within: NDArray[np.bool_], _: str) -> Column:
-    least: Column = np.fmin.reduce(np.where(within, stats["min"], np.nan), axis=0)
+def _least(stats: Stats, within: Within, _: str) -> Column:
+    least: Column = np.fmin.reduce(_only(stats["min"], within), axis=0)
     return least
 
 
-def _greatest(stats: Stats, within: NDArray[np.bool_], _: str) -> Column:
-    greatest: Column = np.fmax.reduce(np.where(within, stats["max"], np.nan), axis=0)
+def _greatest(stats: Stats, within: Within, _: str) -> Column:
+    greatest: Column = np.fmax.reduce(_only(stats["max"], within), axis=0)
     return greatest
 
 
-def _still(stats: Stats, within: NDArray[np.bool_], _: str) -> Column:
-    """Whole panes in which a counter did not rise; unknown when there is none, but one may hide in a gap."""
-    still = np.count_nonzero(within & (stats["rise"] == 0), axis=0).astype(np.float64)
-    hidden = (within & np.isnan(stats["rise"])).any(axis=0)
+def _still(rise: Column, whole: NDArray[np.bool_], waits: NDArray[np.bool_]) -> Column:
+    """Whole panes in which a counter did not rise; unknown when there is none, but one may hide in a gap.
+
+    Where the time `waits` for the next value, nobody knows of the panes since the last one.
+    """
+    still = np.count_nonzero(whole & (rise == 0), axis=0).astype(np.float64)
+    hidden = (whole & np.isnan(rise)).any(axis=0) | waits
     return np.where((still == 0) & hidden, np.nan, still)
 
 
-def _percentile(stats: Stats, within: NDArray[np.bool_], how: str) -> Column:
+def _percentile(stats: Stats, within: Within, how: str) -> Column:
     """Of the means of the panes, by linear interpolation between the two nearest."""
     told = within & (stats["count"] > 0)
     means = np.divide(stats["sum"], stats["count"], out=np.full_like(stats["sum"], np.nan), where=told)
@@ -164,8 +186,6 @@ _ASK = {
     "mean": _mean,
     "min": _least,
     "max": _greatest,
-    "still": _still,
-    "percentile": _percentile,
 }
 
 
@@ -179,17 +199,16 @@ class Track:
     before_us: Times
     rolls_at: float | None
     panes: Mapping[int, Panes]
-    """By their length in seconds."""
+    """By the span of the window, in seconds."""
 
     @classmethod
     def of(cls, n: int, asked: Collection[Step | Window], rolls_at: float | None = None) -> Self:
         """A blank one for n devices that can answer these questions."""
         windows = [one for one in asked if isinstance(one, Window)]
         panes = {}
-        for pane_s in sorted({window.pane_s for window in windows}):
-            same = [window for window in windows if window.pane_s == pane_s]
-            stats = {name for window in same for name in stats_for(window.how)}
-            panes[pane_s] = Panes.blank(n, pane_s, max(window.panes for window in same) + 1, stats)
+        for window in windows:
+            stats = {name for other in windows if other.span_s == window.span_s for name in stats_for(other.how)}
+            panes[window.span_s] = Panes.blank(n, window.pane_s, window.panes + 1, stats)
         unknown, never = np.full(n, np.nan), np.zeros(n, np.int64)
         return cls(unknown, never, unknown.copy(), never.copy(), rolls_at, panes)
 
@@ -223,7 +242,7 @@ class Track:
 
     def window(self, asked: Window, slots: Slots, at_us: Times) -> Column:
         """A question over a window, shape of slots."""
-        return self.panes[asked.pane_s].look(asked, slots, at_us)
+        return self.panes[asked.span_s].look(asked, slots, at_us)
 
     def arrays(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """The state by name; slot is the last axis."""
@@ -231,6 +250,6 @@ class Track:
         yield "at_us", self.at_us
         yield "before", self.before
         yield "before_us", self.before_us
-        for pane_s, panes in self.panes.items():
+        for span_s, panes in self.panes.items():
             for name, array in panes.arrays():
-                yield f"{pane_s}.{name}", array
+                yield f"{span_s}.{name}", array

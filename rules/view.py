@@ -34,6 +34,7 @@ class View(Mapping[str, Column]):
     at_us: Times | None = None
     live_only: bool = False
     _made: dict[str, Column] = field(default_factory=dict)
+    _known: dict[str, Mask] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Column:
         if name not in self._made:
@@ -50,6 +51,11 @@ class View(Mapping[str, Column]):
         """The same, of what live readings have told."""
         return View(self.board, self.rows, self.now_us, self.type, self.at_us, live_only=True)
 
+    def part(self, places: Rows) -> "View":
+        """Of some of its rows, named by their place in it."""
+        at_us = None if self.at_us is None else self.at_us[places]
+        return View(self.board, self.rows[places], self.now_us, self.type, at_us, self.live_only)
+
     @cached_property
     def times_us(self) -> Times:
         """The time that each row is looked at."""
@@ -58,6 +64,17 @@ class View(Mapping[str, Column]):
     @cached_property
     def slots(self) -> Slots:
         return self.board.slot[self.rows]
+
+    @cached_property
+    def is_all_live(self) -> bool:
+        """Was every value of these rows told live?"""
+        return not self.board.heard_how[:, self.rows].any()
+
+    def known(self, name: str) -> Mask:
+        """Where a column is known."""
+        if name not in self._known:
+            self._known[name] = ~np.isnan(self[name])
+        return self._known[name]
 
     def _make(self, name: str) -> Column:
         match asked(name):
@@ -152,7 +169,7 @@ class View(Mapping[str, Column]):
         )
         unknown = np.isnan(lat) | np.isnan(lon)
         if shape is None:
-            return np.where(unknown, np.nan, 0.0)
+            return np.where(unknown, np.nan, 0.0 if self.board.knows_fences else np.nan)
         return np.where(unknown, np.nan, shapely.contains_xy(shape, lon, lat).astype(np.float64))
 
 
@@ -167,11 +184,12 @@ def is_known(
     columns: Sequence[str], view: Mapping[str, Column], *, optional: Sequence[str] = (), any_of: Sequence[str] = ()
 ) -> Mask:
     """Where a formula over columns can be believed: none that it needs is unknown, nor are all of `any_of`."""
-    needed = [~np.isnan(view[name]) for name in columns if name not in optional and name not in any_of]
+    known = view.known if isinstance(view, View) else lambda name: ~np.isnan(view[name])
+    needed = [known(name) for name in columns if name not in optional and name not in any_of]
     if any_of:
-        needed.append(np.logical_or.reduce([~np.isnan(view[name]) for name in any_of]))
-    known: Mask = np.logical_and.reduce(needed)
-    return known
+        needed.append(np.logical_or.reduce([known(name) for name in any_of]))
+    both: Mask = np.logical_and.reduce(needed)
+    return both
 
 
 def states(board: Board, rows: Rows | None = None) -> NDArray[np.uint8]:

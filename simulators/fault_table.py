@@ -46,7 +46,7 @@ SORTS: Mapping[str, Sort] = {
     "lamp_weak": Sort(LIGHT, "lamp", "power_deviation", "a third of the LEDs died"),
     "dimming_stuck": Sort(LIGHT, "lamp", "dimming_not_followed", "the dimming wire is loose: it burns at 65 %"),
     "day_burner": Sort(LIGHT, "lamp", "lit_unasked", "the relay is welded: it burns by day too"),
-    "cycling": Sort(LIGHT, "lamp", None, "it goes on and off every four minutes", "a rule over windows is needed"),
+    "cycling": Sort(LIGHT, "lamp", "lamp_cycling", "it goes on and off every four minutes"),
     "lamp_unreachable": Sort(LIGHT, "lamp", "lamp_silent", "its radio no longer reaches its gateway", at_once=False),
     "lamp_replaced": Sort(LIGHT, "lamp", None, "a new controller counts from nothing", _COUNTER, at_once=False),
     "feeder_trip": Sort(
@@ -60,9 +60,8 @@ SORTS: Mapping[str, Sort] = {
     "cable_theft": Sort(
         LIGHT,
         "feeder",
-        None,
+        "feeder_partial_loss",
         "the cable was stolen from the middle on: the far half has no supply",
-        "a baseline of the feeder's current is needed; its lamps are silent one by one",
     ),
     "day_burner_feeder": Sort(LIGHT, "feeder", "feeder_lit_unasked", "the contactor is welded: lit by day"),
     "works_window": Sort(

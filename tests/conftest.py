@@ -46,20 +46,30 @@ def pytest_configure() -> None:
         os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", node)
 
 
-MEASURES = pytest.StashKey[list[str]]()
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes share the tests: one computes, the other waits for servers, processes and browsers."""
+    for item in items:
+        computes = {"unit", "contract"} & set(item.path.parts)
+        item.add_marker(pytest.mark.xdist_group("computes" if computes else "waits"))
 
 
 @pytest.fixture
 def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Say what a test has measured, at the end of the run."""
-    name = request.node.name
-    told = request.config.stash.setdefault(MEASURES, [])
-    return lambda what: told.append(f"{name}: {what}")
+    return lambda what: request.node.user_properties.append(("measured", what))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was measured, one line each."""
-    if told := terminalreporter.config.stash.get(MEASURES, []):
+    told = [
+        f"{report.head_line}: {what}"
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        if report.when == "call"
+        for name, what in report.user_properties
+        if name == "measured"
+    ]
+    if told:
         terminalreporter.section("measured")
         for line in told:
             terminalreporter.line(line)

@@ -59,6 +59,7 @@ function veiledStyle(real, isTurned) {
   };
 }
 
+const OURS = ["communes", "fences"]; // what the hub itself answers
 const COMMUNES = { type: "geojson", data: "/api/map/communes.geojson" };
 
 function edges() {
@@ -142,12 +143,12 @@ function watchBaseMap(map) {
   map.getContainer().append(note);
   let isSeen = false;
   map.on("sourcedata", ({ sourceId, tile }) => {
-    if (!tile || sourceId === "communes") return;
+    if (!tile || OURS.includes(sourceId)) return;
     isSeen = note.hidden = true;
   });
   map.on("error", ({ error, sourceId }) => {
     console.warn("the base map", error);
-    if (sourceId !== "communes" && !isSeen) note.hidden = false;
+    if (!OURS.includes(sourceId) && !isSeen) note.hidden = false;
   });
 }
 

@@ -19,9 +19,22 @@ new ResizeObserver(() => {
   redraw();
 }).observe(charts);
 
+const askWhy = document.getElementById("ask-why"); // an operator's
+askWhy?.addEventListener("click", showWhy);
+
 const buttons = [...document.querySelectorAll("[data-span]")];
 for (const button of buttons) button.addEventListener("click", () => show(button.dataset.span));
 drawPlace(await show("day"));
+
+/** Ask the worker how the device's rules stand; it may take three seconds to say that it does not answer. */
+async function showWhy() {
+  const shown = document.getElementById("why");
+  askWhy.disabled = true;
+  const answer = await fetch(`/devices/${device.dataset.deviceNo}/why`).catch(() => null);
+  if (answer?.ok && !answer.redirected) shown.innerHTML = await answer.text(); // made by our own template, escaped there
+  else say(shown, _("The rules could not be asked. Load the page again."));
+  askWhy.disabled = false;
+}
 
 /** Draw what was said in a span of time; returns it, null when it could not be read. */
 async function show(span) {

@@ -1,6 +1,7 @@
 // The live page: joins stream, pictures, map and incident list.
 
 import { cityBounds, makeMap, repaint } from "./base-map.js";
+import { colour } from "./colours.js";
 import { IncidentList } from "./incidents.js";
 import { KindPicture } from "./picture.js";
 import { PointsLayer } from "./points.js";
@@ -16,6 +17,7 @@ const pictures = kinds.map((kind) => new KindPicture(kind));
 const pictureOf = Object.fromEntries(pictures.map((picture) => [picture.kind.name, picture]));
 const incidents = new IncidentList($("incident-list"), $("incident-count"));
 const bounds = await cityBounds();
+const fences = await loadFences();
 const city = openMap();
 drawSymbols();
 await Promise.all(pictures.map((picture) => picture.load()));
@@ -59,17 +61,31 @@ function openMap() {
     return null;
   }
   const points = new PointsLayer(pictures, bounds ? [(bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2] : [5.04, 47.32]);
-  const putPoints = () => {
+  const putOurs = () => {
+    if (fences && !map.getSource("fences")) putFences(map);
     if (!map.getLayer(points.id)) map.addLayer(points, map.getLayer("commune-names") ? "commune-names" : undefined);
     points.recolour();
   };
-  map.once("style.load", putPoints); // not "load": that waits for a base map that may not answer
+  map.once("style.load", putOurs); // not "load": that waits for a base map that may not answer
   map.on("click", (event) => {
     const deviceNo = points.find(event.point);
     if (deviceNo !== null) location.assign(`/devices/${deviceNo}`);
   });
   watchPointer(map, points);
-  return { map, points, repaint: () => repaint(map, putPoints) };
+  return { map, points, repaint: () => repaint(map, putOurs) };
+}
+
+function putFences(map) {
+  map.addSource("fences", { type: "geojson", data: fences });
+  map.addLayer({ id: "fences", type: "line", source: "fences", paint: { "line-color": colour("--map-name"), "line-width": 1.5, "line-dasharray": [1, 2] } });
+  $("fence-legend").hidden = false;
+}
+
+/** What the fences cover as GeoJSON; null where there are none. */
+async function loadFences() {
+  const answer = await fetch("/api/map/fences.geojson").catch(() => null);
+  const found = answer?.ok ? await answer.json() : null;
+  return found?.features.length ? found : null;
 }
 
 function watchPointer(map, points) {

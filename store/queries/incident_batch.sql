@@ -78,10 +78,12 @@ FROM generate_series(1, %(count)s);
 
 -- name: update_incidents
 -- The state is only ever closed from here: a person may have moved it meanwhile.
-UPDATE incident i SET quiet = n.quiet, cleared_at = n.cleared_at, closed_at = n.closed_at,
+UPDATE incident i SET quiet = n.quiet, priority = n.priority, explanation = n.explanation::jsonb,
+    cleared_at = n.cleared_at, closed_at = n.closed_at,
     state = CASE WHEN n.closed_at IS NULL THEN i.state ELSE 'closed' END
-FROM unnest(%(incident_no)s::bigint[], %(quiet)s::text[], %(cleared_at)s::timestamptz[], %(closed_at)s::timestamptz[])
-    AS n (incident_no, quiet, cleared_at, closed_at)
+FROM unnest(%(incident_no)s::bigint[], %(quiet)s::text[], %(priority)s::smallint[], %(explanation)s::text[],
+    %(cleared_at)s::timestamptz[], %(closed_at)s::timestamptz[])
+    AS n (incident_no, quiet, priority, explanation, cleared_at, closed_at)
 WHERE i.incident_no = n.incident_no;
 
 -- name: insert_incidents

@@ -95,6 +95,7 @@ def _pictures(context: BrowserContext, given: argparse.Namespace, look: str, lan
         )
     for device_no in given.device:
         page.goto(f"/devices/{device_no}")
+        page.click("#ask-why")
         page.wait_for_timeout(SETTLE_MS / 2)
         yield from _take(page, given.folder / f"{look}-device-{device_no}.png", said, full=True)
 

@@ -17,11 +17,13 @@ import uvicorn
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from dashboard.app import Server, create_app
+from devices.fences import FencePart
 from hub.clock import Clock
 from hub.runtime import programs
 from hub.runtime.chromium import LAUNCH_ARGUMENTS
 from hub.runtime.servers import Embedded
 from hub.settings import Settings
+from store import fences
 from store.database import connect
 from store.people import ensure_person
 
@@ -154,10 +156,19 @@ async def layers(page: Page) -> list[str]:
     return await page.evaluate("() => globalThis.beffroi.city.map.getLayersOrder()")
 
 
-async def test_the_citys_own_map_says_that_it_is_generated(browser, servers, database_url, tmp_path):
-    async with live_map(browser, servers, database_url, tmp_path) as page:
-        assert await made_of(page) == "Communes : cellules de Voronoï des mairies ; rues : générées"
-        assert {"streets", "commune-names"} <= set(await layers(page))
+async def test_the_citys_own_map_says_that_it_is_generated_and_shows_the_fences(
+    browser, servers, database_url, tmp_path
+):
+    async with connect(database_url, autocommit=True) as connection:
+        await fences.put(connection, [FencePart("depot", "", None, {"type": "Polygon", "coordinates": DIJON})])
+    try:
+        async with live_map(browser, servers, database_url, tmp_path) as page:
+            assert await made_of(page) == "Communes : cellules de Voronoï des mairies ; rues : générées"
+            assert {"streets", "commune-names", "fences"} <= set(await layers(page))
+            await expect(page.get_by_text("périmètre")).to_be_visible()
+    finally:
+        async with connect(database_url, autocommit=True) as connection:
+            await fences.remove(connection, ["depot"])
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

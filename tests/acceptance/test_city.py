@@ -318,6 +318,11 @@ async def test_a_device_page_shows_its_last_day(browser: Browser, known_city: Ci
         power = page.locator("#charts figure", has_text="Puissance")
         await expect(power.locator("canvas")).to_be_visible()
         await expect(power.locator(".value")).to_contain_text("58,5 W")
+        await page.click("#ask-why")  # the worker's answer, over the broker
+        lamp_out = page.locator("#why details", has_text="Lampadaire éteint")
+        await expect(lamp_out.locator("summary")).to_contain_text("Ne se déclenche pas")
+        await lamp_out.locator("summary").click()
+        await expect(lamp_out.locator("table").first).to_contain_text("58,5 W")
 
 
 # Faults

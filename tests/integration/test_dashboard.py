@@ -19,12 +19,13 @@ from fastapi import FastAPI
 
 from dashboard.app import Server, create_app
 from dashboard.attempts import MAX_FAILURES
+from devices.fences import FencePart
 from devices.frame import Frame
 from devices.kind import Figure, kinds
 from hub.clock import Clock
 from hub.runtime.servers import Embedded
 from hub.settings import BrokerAddress, Settings
-from store import indicators
+from store import fences, indicators
 from store.database import connect
 from store.people import ensure_person
 from tests.conftest import free_port
@@ -293,6 +294,14 @@ async def test_who_looks_at_a_vehicle_s_positions_is_logged(
     assert (await operator.get(f"/api/devices/{city[BUS]}/history")).json()["fields"]
     await operator.get(f"/devices/{city[FEEDER]}")
     assert await looks() == before + 2
+
+
+async def test_fences_are_drawn_as_what_they_cover(operator: httpx.AsyncClient, database_url: str) -> None:
+    line = {"type": "LineString", "coordinates": [[5.0, 47.3], [5.1, 47.3]]}
+    async with connect(database_url, autocommit=True) as conn:
+        await fences.put(conn, [FencePart("route_3", "", 60, line)])
+    (feature,) = (await operator.get("/api/map/fences.geojson")).json()["features"]
+    assert feature["properties"] == {"name": "route_3"} and feature["geometry"]["type"] == "Polygon"
 
 
 async def test_places_of_devices_come_as_columns_and_only_when_they_changed(

@@ -39,6 +39,7 @@ ROLES = {
     "/api/devices/{device_no}/history": "signed in",
     "/api/map": "signed in",
     "/api/map/communes.geojson": "signed in",
+    "/api/map/fences.geojson": "signed in",
     "/api/map/streets.geojson": "signed in",
 }
 """Routes that are not for operators alone. A new one is, until it is named here."""

@@ -1,6 +1,7 @@
 """What a transition means, as a table: what was said before, what is said now, the decision."""
 
 import pytest
+from msgspec.structs import replace
 
 from alerts.decide import decide
 from devices.transition import Transition
@@ -30,6 +31,9 @@ TABLE: list[tuple[str, list[Transition], Transition, str]] = [
     ("a late one does", [QUIET_FEEDER], QUIET_OUT, "joined: explained"),
     ("a quiet member of a quiet incident, live", [QUIET_FEEDER, QUIET_OUT], LATER, "opened: live_reading"),
     ("a quiet member of a live incident, live", [FEEDER, QUIET_OUT], LATER, "confirmed: live_reading"),
+    ("more urgent now", [OUT], replace(OUT, priority=1), "regraded: more_urgent"),
+    ("less urgent now", [replace(OUT, priority=1)], OUT, "regraded: less_urgent"),
+    ("a member's priority is its own affair", [FEEDER, OUT], replace(OUT, priority=1), "repeated: already_on"),
     ("the cause clears", [OUT], LIT, "cleared: rule_cleared"),
     ("a member clears", [FEEDER, OUT], LIT, "left: rule_cleared"),
     ("a replayed clearing clears too", [OUT], clear(21, quiet="replayed"), "cleared: rule_cleared"),

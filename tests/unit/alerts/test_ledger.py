@@ -5,6 +5,7 @@ from itertools import pairwise, permutations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from alerts.ledger import Ledger
 from devices.transition import Quiet, Transition
@@ -98,6 +99,21 @@ def test_live_reading_of_a_quiet_fault_calls_now(quiet: Quiet) -> None:
     city.apply([fire(2, "feeder_out", minute=1)])
     assert calls(city) == [(2, "opened")]
     assert reasons(city, 2)[-2:] == ["confirmed: live_reading", "called: priority_calls"]
+
+
+def test_a_fault_that_waited_for_the_morning_calls_when_it_becomes_urgent() -> None:
+    city = after(fire(21))
+    assert calls(city) == []
+    city.apply([replace(fire(21), priority=2)])
+    assert calls(city) == [(21, "opened")]
+    assert reasons(city, 21)[-2:] == ["regraded: more_urgent", "called: priority_calls"]
+    city.apply([replace(fire(21), priority=3)])
+    assert [incident.priority for incident in city.incidents] == [3]
+    assert calls(city) == [(21, "opened")]
+
+
+def test_a_fault_that_comes_and_goes_says_so_in_its_story() -> None:
+    assert reasons(after(replace(fire(21), unstable=True)), 21)[-1] == "unstable: unstable"
 
 
 def test_live_lamp_joins_when_its_quiet_feeder_is_confirmed() -> None:

@@ -21,7 +21,7 @@ FEEDER_NO, FIRST_LAMP_NO, LAMPS = 2, 10, 10
 
 
 def lighting_board() -> Board:
-    """A cabinet, a feeder and its ten lamps."""
+    """A cabinet, a feeder and its ten lamps, a kilometre apart."""
     rows = [
         (1, "dijon", "street_lighting", "A", "cabinet", None, None, 47.3, 5.0, True, {}),
         (2, "dijon", "street_lighting", "F", "feeder", 1, 1, 47.3, 5.0, True, {"rated_current_a": 9}),
@@ -34,7 +34,7 @@ def lighting_board() -> Board:
                 "lamp",
                 2,
                 1,
-                47.3,
+                47.3 + i / 100,
                 5.0,
                 True,
                 {"rated_power_w": 60},

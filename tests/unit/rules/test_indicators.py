@@ -8,7 +8,7 @@ from devices.registry import Registry
 from rules.board import Board
 from rules.evaluate import apply
 from rules.indicators import figures
-from rules.life import FIRING
+from rules.life import FIRING, PRIORITY_BIT
 from tests.readings import NOW_US, readings_of
 
 LIGHTING, WATER = kinds()["street_lighting"], kinds()["water_meter"]
@@ -43,7 +43,7 @@ def test_the_split_of_a_night_counts_every_declared_lamp_once():
     board.heard_us[:] = NOW_US
     board.heard_us[3] = 0  # never heard
     for code, slot in (("lamp_out", 0), ("lamp_silent", 1)):
-        board.lives[code].flags[slot], board.lives[code].priority[slot] = FIRING, 3
+        board.lives[code].flags[slot] = FIRING + 3 * PRIORITY_BIT
     assert [of(board, name)["dijon"] for name in ("sound", "at_fault", "silent")] == [(1, 4), (1, 4), (1, 4)]
 
 

@@ -9,7 +9,7 @@ from devices.kind import kinds
 from hub.scoring.match import GRACE_US, HOUR_US, Firing, Injected, compare
 from simulators.faults import NEVER_US, Fault
 
-CABINET, FEEDER, LAMPS, METER, JUNCTION = 1, 2, range(3, 11), 11, 12
+CABINET, FEEDER, LAMPS, METER, JUNCTION, STATION = 1, 2, range(3, 11), 11, 12, 13
 LIGHT = "street_lighting"
 PLACES = {
     CABINET: Place(CABINET, LIGHT, "cabinet", "A", "dijon"),
@@ -17,6 +17,7 @@ PLACES = {
     **{no: Place(no, LIGHT, "lamp", f"L{no}", "dijon", parent_no=FEEDER, gateway_no=CABINET) for no in LAMPS},
     METER: Place(METER, "water_meter", "meter", "W", "dijon"),
     JUNCTION: Place(JUNCTION, "traffic_light", "junction", "J", "dijon"),
+    STATION: Place(STATION, "environment_station", "station", "S", "dijon"),
 }
 SCENE = Scene(PLACES, kinds())
 START = 100 * HOUR_US
@@ -147,7 +148,7 @@ def test_who_is_called_for_planned_works_is_called_for_nothing() -> None:
 
 
 def test_a_fault_that_no_rule_can_see_tells_what_was_opened_all_the_same() -> None:
-    theft = fault("cable_theft", FEEDER)
-    verdict = compare([theft], SCENE, [], [incident(FEEDER, "supply_voltage", START)])
+    unreadable = fault("malformed", STATION)
+    verdict = compare([unreadable], SCENE, [], [incident(STATION, "station_silent", START)])
     assert verdict.found == [] and verdict.false == []
-    assert verdict.unseen == [(theft, Counter({"supply_voltage": 1}))]
+    assert verdict.unseen == [(unreadable, Counter({"station_silent": 1}))]
