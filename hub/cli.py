@@ -206,6 +206,29 @@ def replay(
     raise typer.Exit(code)
 
 
+@app.command(epilog="Example: beffroi score storm_night --seed 101 --seed 102 --strict")
+def score(
+    scenario: Annotated[str, typer.Argument(help="A name of beffroi simulate --list, or a file.")],
+    seed: Annotated[
+        list[int] | None, typer.Option(help="In place of the scenario's; may be repeated, and counts together.")
+    ] = None,
+    scale: Annotated[float, typer.Option(help="Share of the city's devices, over 0 to 1.")] = 0.2,
+    each: Annotated[
+        int, typer.Option(help="At least so many devices have each fault that is ordered by a count.", min=1)
+    ] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 when a target is missed.")] = False,
+) -> None:
+    """How well the rules detect: play a scenario through them at full speed and compare with what was injected.
+
+    Needs no hub, broker or database. docs/detection.md tells how it is measured, and the targets.
+    """
+    found = command("score").run(read_settings(), scenario, seeds=seed or (), scale=scale, each=each, as_json=as_json)
+    if strict and (misses := found.misses()):
+        sys.stderr.write("".join(f"beffroi: {scenario}: {missed}\n" for missed in misses))
+        raise typer.Exit(1)
+
+
 @devices_app.command("import", epilog="Example: beffroi devices import lamps.csv")
 def import_devices(file: Annotated[Path, typer.Argument(help="YAML or CSV, told by its ending.")]) -> None:
     """Add or change devices from a file. Good rows go in; bad ones are named, and the exit code is 1."""

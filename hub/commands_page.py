@@ -30,7 +30,7 @@ Results go to standard output. What a person reads meanwhile goes to standard er
 | 0 | done; also when Ctrl-C or SIGTERM ends what runs until then: the hub and its processes, `simulate`, `record` |
 | 1 | something could not be done, and a sentence says what |
 | 1 | only a part could be done: `devices import` left out bad rows, `record` has a gap, `replay` did not play all |
-| 1 | `status` found something wrong |
+| 1 | `status` found something wrong; `score --strict` missed a target |
 | 2 | a setting, an option or an argument is wrong, and nothing was done |
 | 130 | Ctrl-C ended a command before its work was done |
 """

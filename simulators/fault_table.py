@@ -137,7 +137,7 @@ SORTS: Mapping[str, Sort] = {
         ROADS, "detector", "detector_stuck", "the loop's wire is cut: always occupied", at_once=False
     ),
     # Vehicles
-    "sos": Sort(FLEET, "vehicle", "sos", "the driver asks for help", sets={"sos": True}),
+    "sos": Sort(FLEET, "vehicle", "sos", "the driver asks for help", sets={"sos": True, "on_duty": True}),
     "vehicle_towed": Sort(
         FLEET,
         "vehicle",
@@ -237,3 +237,17 @@ SORTS: Mapping[str, Sort] = {
         WORKS, "temporary_light", "temporary_light_battery", "nobody changed the battery", sets={"battery_pct": 11.0}
     ),
 }
+
+HARMLESS = frozenset(
+    {
+        "lamp_replaced",
+        "works_window",
+        "config_storm",
+        "counter_reset",
+        "energy_counter_reset",
+        "night_flash",
+        "gps_gap",
+        "repeating",
+    }
+)
+"""Planned, or no fault at all: who is called for one of these is called for nothing."""

@@ -2,6 +2,7 @@
 
 title: A storm crosses the city in the evening
 start: now
+lasts: 30h
 seed: 1
 weather:
   - {spell: storm, at: "21:00", lasts: 6h}
@@ -60,6 +61,8 @@ class Scenario:
     weather: tuple[SpellOrder, ...] = ()
     faults: tuple[Order, ...] = ()
     disturbances: Rates = EVERYDAY_RATES
+    lasts_us: int = 86_400_000_000
+    """How long `beffroi score` plays it; a simulated city that is watched goes on."""
 
     def orders(self, scale: float = 1.0) -> tuple[Order, ...]:
         """The faults to plan in a city of this scale, the named ones first, so that they find their device free."""
@@ -125,7 +128,7 @@ def _values(path: Path, told: Mapping[object, object]) -> dict[str, Any]:
         if key not in KEYS:
             raise BadFile(f"{path}: {key}: there is no such key; the keys are {', '.join(KEYS)}")
         try:
-            found[str(key)] = KEYS[str(key)](value)
+            found[FIELDS.get(str(key), str(key))] = KEYS[str(key)](value)
         except (ValueError, BadSetting) as error:
             raise BadFile(f"{path}: {key}: {error}") from error
     return found
@@ -142,6 +145,13 @@ def _start(value: object) -> str:
     text = value.isoformat() if isinstance(value, datetime) else _text(value)
     start_us(text, A_DAY_US, ZoneInfo("Europe/Paris"))
     return text
+
+
+def _lasts(value: object) -> int:
+    lasts_us = length_us(value) if isinstance(value, str) else 0
+    if lasts_us <= 0:
+        raise ValueError(f"{value!r} is no duration such as 30h or 7d")
+    return lasts_us
 
 
 def _whole(value: object) -> int:
@@ -227,6 +237,7 @@ def _share(name: str, value: object) -> float:
 KEYS: Mapping[str, Callable[[object], object]] = {
     "title": _text,
     "start": _start,
+    "lasts": _lasts,
     "seed": _whole,
     "normal_night": _truth,
     "days": _days,
@@ -234,3 +245,5 @@ KEYS: Mapping[str, Callable[[object], object]] = {
     "faults": _faults,
     "disturbances": _rates,
 }
+FIELDS = {"lasts": "lasts_us"}
+"""Keys whose value is held under another name."""

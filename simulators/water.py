@@ -24,6 +24,8 @@ LEAK_M3H = 0.010
 LEAK_TOLD_AFTER_US = 24 * HOUR_US
 BURST_SHARE_OF_Q3 = 0.6
 """Three times what makes a meter raise its flag (20 % of Q3 during 30 min; Kamstrup flowIQ 3100)."""
+HABIT_SHARE_OF_Q3 = 0.45
+"""Of a sound meter's busiest hour: meters are chosen for more than is drawn, an hour that comes twice included."""
 FITTED_WEEK = 2348
 """The meters were fitted 2348 weeks after 1970 began: in January 2015."""
 PROFILES = 64
@@ -64,10 +66,12 @@ class Water:
         self._first_meter = np.searchsorted(city.meter_gateway, np.arange(gateways + 1))
         self._habit = (mixed(seed, np.arange(meters), 2) % np.uint64(PROFILES)).astype(np.int64)
         size = (city.meter_q3_m3h / 2.5) ** 2.5 * HOUSEHOLD_M3_DAY
-        self._week_m3 = 7 * size * (1.0 + 0.8 * noise(seed, np.arange(meters), 3))
         self._begin_m3 = 40.0 * (1 + noise(seed, np.arange(meters), 4))
         self._until = _cumulative_habits(seed)
         self._season, self._season_until = _seasons(hours)
+        busiest = np.diff(self._until, axis=1).max(axis=1)[self._habit] * self._season.max()
+        habit_m3 = 7 * size * (1.0 + 0.8 * noise(seed, np.arange(meters), 3))
+        self._week_m3 = np.minimum(habit_m3, HABIT_SHARE_OF_Q3 * city.meter_q3_m3h / busiest)
         self._pit_c = np.where(np.arange(meters) % PITS_EACH == 0, PIT_C, 0.0)
         self._leak = Spans.of(faults, "leak", meters)
         self._burst = Spans.of(faults, "burst", meters)

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hub.clock import to_us
@@ -170,6 +171,14 @@ def test_a_silent_gateway_takes_everything_behind_it_along(small_city: City) -> 
     assert [json.loads(m.payload)["online"] for m in states] == [True, False, True]
     assert all(m.retain for m in states)
     assert gone < states[1].due_us <= gone + 2 * MINUTE_US
+
+
+def test_nobody_draws_more_than_the_permanent_flow_of_his_meter(whole_city: City) -> None:
+    years = Hours.of(date(2026, 1, 1), date(2027, 1, 1), "Europe/Paris")
+    water = Water(whole_city, years, Weather.of(years, 1), (), EVENING, 1)
+    large = np.flatnonzero(whole_city.meter_q3_m3h > 4)
+    drawn = np.diff([water.totals_m3(large, EVENING + hour * HOUR_US) for hour in range(7 * 24)], axis=0)
+    assert (drawn <= 0.5 * whole_city.meter_q3_m3h[large]).all()
 
 
 def test_meters_deliver_hourly_indexes_twice_a_day_without_gaps(small_city: City) -> None:
