@@ -78,7 +78,8 @@ def test_a_healthy_city_fires_no_rule_of_the_new_kinds(whole_city: City, start_u
         fixed = {a.name: np.full(size, device.attributes.get(a.name, a.default)) for a in kind.attributes}
         for rule in kind.rules:
             if rule.type == device.type and not rule.is_timed and rule.code != "ice_risk":
-                columns = fields | fixed
+                blank = {name: np.full(size, np.nan) for name in rule.columns}  # history and neighbours say nothing yet
+                columns = blank | fields | fixed
                 known = is_known(rule.columns, columns, optional=rule.optional, any_of=rule.any_of)
                 assert not (known & rule.condition(columns)).any(), f"{device.id}: {rule.code}"
 
