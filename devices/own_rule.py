@@ -14,8 +14,8 @@ from devices.policy import WIDEST_FIRST, Override, Policy, Scope
 from hub.errors import BadSetting
 
 CODE = re.compile(r"[a-z][a-z0-9_]{2,40}")
-LONGEST_HOLD_S = 30 * 86_400.0
-"""A month: what is held for longer is a matter of windows (our limit)."""
+LONGEST_HOLD_S = 366 * 86_400.0
+"""A year: what is held for longer is a matter of windows (our limit)."""
 LATENESS_S = (0, 60, 300, 900, 3600)
 """What a rule may wait for late readings. Each needs a board of its own, so there are few."""
 LONGEST_TITLE, LONGEST_HELP = 120, 1000

@@ -50,6 +50,13 @@ def expected_a(current_a__usual_hour: Column, rated_current_a: Column) -> Column
         {"contactor_closed": 1, "current_a": 1.2, "rated_current_a": 9, "current_a__usual_hour": 1.3},
         {"contactor_closed": 1, "current_a": 5, "current_a__count_30m": 14, "children__dark__share": 0.9},
         {
+            "current_a": 8.7,
+            "current_now_a": 8.7,
+            "rated_current_a": 9,
+            "current_a__count_30m": 14,
+            "children__dark__share": 1.0,
+        },
+        {
             "contactor_closed": 1,
             "current_a": 5,
             "current_now_a": 5,
@@ -76,9 +83,11 @@ def feeder_out(
     no_current = (contactor_closed == 1) & (
         current_a < min_current_ratio * expected_a(current_a__usual_hour, rated_current_a)
     )
-    # Lamps that are overdue because their gateway is or was away say nothing of the supply.
+    # Lamps that are overdue because their gateway is or was away say nothing of the supply, nor do those whose messages
+    # were lost while the current flows that they would draw.
     away = ~np.isnan(current_a) & (np.isnan(current_now_a) | (current_a__count_30m < min_heard))
-    most_dark = (children__dark__share >= dark_share) & ~away
+    flows = current_now_a > (1 - dark_share) * expected_a(current_a__usual_hour, rated_current_a)
+    most_dark = (children__dark__share >= dark_share) & ~away & ~flows
     return (breaker_tripped == 1) | no_current | most_dark
 
 
@@ -89,6 +98,7 @@ def supplied(
     rated_current_a: Column,
     current_a__usual_hour: Column,
     children__dark__share: Column,
+    current_now_a: Column,
     *,
     min_current_ratio: float = 0.2,
     clear_dark_share: float = 0.3,
@@ -97,7 +107,8 @@ def supplied(
     no_current = (contactor_closed == 1) & (
         current_a < min_current_ratio * expected_a(current_a__usual_hour, rated_current_a)
     )
-    return ~(breaker_tripped == 1) & ~no_current & ~(children__dark__share > clear_dark_share)
+    flows = current_now_a > (1 - clear_dark_share) * expected_a(current_a__usual_hour, rated_current_a)
+    return ~(breaker_tripped == 1) & ~no_current & (flows | ~(children__dark__share > clear_dark_share))
 
 
 @rule(
@@ -241,17 +252,17 @@ def feeder_lit_unasked(
     type="cabinet",
     title=Text("Passerelle d'armoire muette", "Cabinet gateway silent"),
     help_fr=(
-        "La passerelle de l'armoire a disparu : son testament MQTT le dit, ou deux de ses périodes sont "
-        "passées sans message."
+        "La passerelle de l'armoire a disparu : son testament MQTT le dit, ou deux de ses périodes et demie "
+        "sont passées sans message."
     ),
     priority=2,
     any_of=("online", "overdue_periods"),
-    source="10 min without a word from a gateway: our default",
-    fires_on=({"online": 0}, {"overdue_periods": 2.5}),
-    silent_on=({"online": 1, "overdue_periods": 0.5},),
+    source="12.5 min without a word from a gateway, so that one lost message is none: our default",
+    fires_on=({"online": 0}, {"overdue_periods": 2.8}),
+    silent_on=({"online": 1, "overdue_periods": 0.5}, {"online": 1, "overdue_periods": 2.2}),
 )
-def cabinet_silent(online: Column, overdue_periods: Column, *, max_periods: float = 2.0) -> Mask:
-    """The cabinet's gateway is gone: its last will says so, or two of its periods passed without a word."""
+def cabinet_silent(online: Column, overdue_periods: Column, *, max_periods: float = 2.5) -> Mask:
+    """The cabinet's gateway is gone: its last will says so, or 2.5 of its periods passed without a word."""
     return (online == 0) | (overdue_periods > max_periods)
 
 

@@ -193,12 +193,7 @@ SORTS: Mapping[str, Sort] = {
     ),
     # Environment
     "sensor_flatline": Sort(
-        AIR,
-        "station",
-        None,
-        "the sensors froze: the same values again and again",
-        "a rule over windows is needed",
-        at_once=False,
+        AIR, "station", "sensor_flat", "the sensors froze: the same values again and again", at_once=False
     ),
     "sensor_dead": Sort(AIR, "station", "sensor_error", "the fan of the station stands still"),
     "station_unreachable": Sort(

@@ -24,12 +24,14 @@ FIRST = datetime(2026, 11, 20, tzinfo=UTC)
 )
 def test_what_cannot_be_tried_is_refused(code, changes, kind, said):
     with pytest.raises(BadSetting, match=said):
-        backtest.run(Settings(), code, FIRST, FIRST + timedelta(1), kind=kind, changes=changes, as_json=False)
+        backtest.run(
+            Settings(), code, FIRST, FIRST + timedelta(1), kind=kind, file=None, changes=changes, as_json=False
+        )
 
 
 def test_a_time_that_ends_before_it_begins_is_refused():
     with pytest.raises(BadSetting, match="--from must lie before --to"):
-        backtest.run(Settings(), "lamp_out", FIRST, FIRST, kind=None, changes=(), as_json=False)
+        backtest.run(Settings(), "lamp_out", FIRST, FIRST, kind=None, file=None, changes=(), as_json=False)
 
 
 def test_a_line_for_each_day_and_a_bar_for_each_hour():

@@ -27,8 +27,8 @@ EVENING = to_us(datetime.fromisoformat("2026-11-24T20:00:00+01:00"))
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
 BY_DAY = ("day_burner", "day_burner_feeder")
-SEEN_WITH_A_MEMORY = ("lamp_unreachable", "cycling", "cable_theft")
-"""No single reading shows them: see test_rules_on_a_city.py."""
+SEEN_WITH_A_MEMORY = ("lamp_unreachable", "cycling", "cable_theft", "sensor_flatline")
+"""No single reading shows them: see test_rules_on_a_city.py, and the rules' own timelines."""
 
 
 def play(city: City, faults: Sequence[Fault], start_us: int, hours: float) -> list[Message]:

@@ -155,7 +155,7 @@ def test_time(timestamp: object, ts: str | None) -> None:
         ("status", "ERROR_FLAGS_800", {"meter_fault"}),
         ("status", "DRY ERROR RETURN_SENSOR_INTERRUPTED", {"dry", "meter_fault"}),
         ("status", "BATTERY_VOLTAGE_ERROR", {"low_battery"}),
-        ("status", "FLOW_ABOVE_Q4 NO_CONSUMPTION", set()),
+        ("status", "FLOW_ABOVE_Q4 NO_CONSUMPTION", {"flow_above_q4"}),
         ("status", "SOMETHING_NEW", set()),
         ("error_flags", "SABOTAGE", {"tamper"}),  # aventieswm
     ],
