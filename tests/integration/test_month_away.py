@@ -68,6 +68,7 @@ async def test_a_month_of_messages_is_stored_and_calls_for_what_is_wrong_now_onl
     await _publish(own_broker, (lamp(name, AWAY_S + 60, LIT) for name in (MENDED, BROKEN, MUTE)))
     log = LogReader(hub.home / "log")
     await eventually(lambda: everything_is_read(hub.database_url, log.log_id, 3), bool)
+    await hub.lives()
     hub.stop()
 
     began_s = time.monotonic()
