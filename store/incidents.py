@@ -33,6 +33,12 @@ async def open_incidents(connection: Connection, *, limit: int = 1000) -> list[D
     return await (await connection.execute(SQL["open"], {"limit": limit})).fetchall()
 
 
+async def open_by_code(connection: Connection, kind: str) -> dict[str, int]:
+    """How many incidents of a kind are open, by the rule's code."""
+    rows = await (await connection.execute(SQL["open_by_code"], {"kind": kind})).fetchall()
+    return {row["code"]: row["devices"] for row in rows}
+
+
 async def incident(connection: Connection, incident_no: int) -> DictRow | None:
     """One incident, open or closed; None when there is none of that number."""
     return await (await connection.execute(SQL["one"], {"incident_no": incident_no})).fetchone()

@@ -1,5 +1,8 @@
 -- Incidents as people see and answer them. The decisions' own statements are in incident_batch.sql.
 
+-- name: open_by_code
+SELECT code, count(*) AS devices FROM incident WHERE kind = %(kind)s AND closed_at IS NULL GROUP BY code;
+
 -- name: open
 SELECT i.incident_no, i.code, i.kind, i.priority, i.state, i.quiet, i.opened_at, i.detected_at, i.acknowledged_at,
        i.acknowledged_by, i.cleared_at, i.closed_at, i.explanation, i.cause_no AS device_no, d.id AS device_id,
