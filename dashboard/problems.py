@@ -28,9 +28,8 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 
 def _is_for_program(request: Request) -> bool:
-    return request.url.path.startswith(("/api/", "/live", "/rules.json")) or "application/json" in request.headers.get(
-        "accept", ""
-    )
+    told = request.headers.get("accept", "")
+    return request.url.path.startswith(("/api/", "/live", "/rules.json")) or "application/json" in told
 
 
 async def _http(request: Request, error: Exception) -> Response:

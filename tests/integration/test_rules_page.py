@@ -79,10 +79,12 @@ async def test_a_rule_is_written_checked_saved_changed_removed_and_brought_back(
 
 async def test_a_threshold_is_set_for_a_part_of_the_city_and_taken_back(browser, database_url):
     page = "/rules/street_lighting/lamp_out"
-    told = {"threshold": "min_ratio", "scope": "commune", "place": "dijon"}
+    told = {"threshold": "min_ratio", "scope": "city", "place": ""}
     assert (await browser.post(f"{page}/thresholds", data=told | {"value": "0.3"})).headers["location"] == page
     shown = (await browser.get(page)).text
-    assert "0.3" in shown and "Dijon" in shown and "tuned" in (await browser.get("/rules")).text
+    assert "0.3" in shown and "the whole city" in shown and "tuned" in (await browser.get("/rules")).text
+    nowhere = told | {"value": "0.3", "scope": "commune", "place": "dijon"}
+    assert "no+device+of+commune" in (await browser.post(f"{page}/thresholds", data=nowhere)).headers["location"]
     wrong = await browser.post(f"{page}/thresholds", data={"threshold": "no_such", "value": "1"})
     assert "no+threshold" in wrong.headers["location"]
     assert "no threshold" in (await browser.get(wrong.headers["location"])).text
@@ -99,7 +101,7 @@ async def test_programs_do_the_same_as_json(browser):
     bad = await browser.put("/rules.json/fleet_vehicle/rolls_off", json=told | {"condition": "speed_kmh >"})
     assert bad.status_code == 422 and bad.headers["content-type"] == "application/problem+json"
     assert "character" in bad.json()["detail"]
-    tuned = {"threshold": "hold_s", "value": 60, "scope": "commune", "place": "dijon"}
+    tuned = {"threshold": "hold_s", "value": 60}
     assert (await browser.put("/rules.json/fleet_vehicle/rolls_off/thresholds", json=tuned)).status_code == 200
     assert (await browser.delete("/rules.json/fleet_vehicle/rolls_off")).status_code == 200
     last = (await browser.get("/rules.json/history")).json()[0]
