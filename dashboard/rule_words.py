@@ -1,5 +1,6 @@
 """What people read of rules: when they fire, thresholds, changes, and what is wrong with a condition. Pure."""
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +26,8 @@ class Readable:
     name: str
     label: str
     unit: str
+    is_english: bool = False
+    """Derived columns are described in the code's language alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,12 @@ def readable_columns(kind: Kind, type_: str, words: Words) -> list[Readable]:
     """What a rule on devices of a type can read, without what two underscores ask for."""
     told = [Readable(f.name, words.of(f.label), f.unit) for f in kind.fields if not f.types or type_ in f.types]
     told += [Readable(a.name, words.of(a.label), a.unit) for a in kind.attributes]
-    derived = (formula.function.__name__ for formula in kind.derived)
-    told += [Readable(name, "", "") for name in derived if kind.column_fault(type_, name) is None]
+    derived = {formula.function.__name__: inspect.getdoc(formula.function) or "" for formula in kind.derived}
+    told += [
+        Readable(name, text, "", is_english=True)
+        for name, text in derived.items()
+        if kind.column_fault(type_, name) is None
+    ]
     return told + _everywhere(words)
 
 

@@ -61,7 +61,7 @@ async def test_a_rule_is_written_checked_saved_changed_removed_and_brought_back(
     assert (await browser.post(new, data=RULE)).status_code == 422, "its code is taken"
 
     edit = "/rules/street_lighting/weak_lamp/edit"
-    assert 'value="600.0"' in (await browser.get(edit)).text
+    assert 'value="600"' in (await browser.get(edit)).text
     await browser.post(edit, data={**RULE, "condition": "power_w < 10", "enabled": ""})
     async with connect(database_url) as conn:
         (own,) = (await decisions(conn)).rules
