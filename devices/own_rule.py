@@ -98,6 +98,8 @@ def _faults(own_rule: OwnRule) -> Iterator[str]:
         yield f"type {own_rule.type!r} is unknown; {kind.name} has {', '.join(types)}"
     if not CODE.fullmatch(own_rule.code):
         yield "a code is 3 to 41 small letters, digits and _, and begins with a letter, as in lamp_too_hot"
+    if own_rule.code == "new":
+        yield "a rule cannot have the code new, which is the address of the form"
     if any(rule.code == own_rule.code for rule in kind.rules):
         yield f"{kind.name} declares a rule of this code; take another, or tune its thresholds"
     if own_rule.priority not in (1, 2, 3):

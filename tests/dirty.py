@@ -27,7 +27,7 @@ FAULT: Mapping[str, Mapping[str, object]] = {
 """What calls somebody at once, P2 of a meter and P1 of the others, where it is live."""
 WELL = {kind: dict.fromkeys(fault, False) for kind, fault in FAULT.items()}
 TYPES = {"water_meter": "meter", "street_lighting": "feeder", "fleet_vehicle": "vehicle"}
-STATUS = ("leak", "burst", "dry", "backflow", "tamper", "blocked", "low_battery", "meter_fault")
+STATUS = ("leak", "burst", "dry", "backflow", "tamper", "blocked", "flow_above_q4", "low_battery", "meter_fault")
 """What the status of a radio meter's telegram tells, all of it."""
 DIED = (0, -5, 4_294_967_295, 915_148_800_000, 253_402_300_800_000, "2026-05-28T20:26:40", None)
 """Times of devices without a clock: none, 1970, 2106, 1999, the year 10000, no zone."""

@@ -139,7 +139,7 @@ async def test_the_command(recorded_url: str, tmp_path: Path, capsys: pytest.Cap
     settings = Settings.model_validate({"home": tmp_path, "database_url": recorded_url})
 
     async def call(changes: list[str], *, as_json: bool) -> str:
-        asked = partial(command.run, kind=None, changes=changes, as_json=as_json)
+        asked = partial(command.run, kind=None, file=None, changes=changes, as_json=as_json)
         await asyncio.to_thread(asked, settings, "lamp_out", datetime(2026, 11, 20), datetime(2026, 11, 22, 3))
         return capsys.readouterr().out
 

@@ -138,7 +138,7 @@ REFUSED = [
     (Override(KIND, "lamp_out", "min_watt", 1), "it has calm_s, "),
     (Override(KIND, "lamp_out", "priority", 4), "the priority is 1"),
     (Override(KIND, "lamp_out", "enabled", 2), "1 or 0"),
-    (Override(KIND, "lamp_out", "hold_s", -1), "0 to 2592000 seconds"),
+    (Override(KIND, "lamp_out", "hold_s", -1), "0 to 31622400 seconds"),
     (Override(KIND, "lamp_in", "hold_s", 1), "no rule 'lamp_in'"),
 ]
 

@@ -25,6 +25,10 @@ def telegram(n: int) -> str:
     return json.dumps({"media": "water", "id": f"W{n % 50}", "total_m3": n, "status": status, "timestamp": at})
 
 
+BURSTS = "incident WHERE code = 'burst'"
+"""Beside those of an index that jumps, which it does in this test."""
+
+
 @pytest.fixture(scope="module")
 async def hub(
     tmp_path_factory: pytest.TempPathFactory, database_url: str, broker: Embedded
@@ -90,7 +94,7 @@ async def test_a_release_outlives_its_worker_and_pages_nobody(hub: Processes, da
     rows = await fetch(database_url, "SELECT total_m3 FROM water_meter ORDER BY total_m3")
     assert [row["total_m3"] for row in rows] == list(range(MESSAGES))
     assert await fetch(database_url, "SELECT 1 FROM quarantine WHERE released_at IS NULL") == []
-    await eventually(lambda: count(database_url, "incident"), lambda n: n == 50)
+    await eventually(lambda: one(database_url, f"SELECT count(*) AS n FROM {BURSTS}"), lambda row: row["n"] == 50)
     quiet = await fetch(database_url, "SELECT DISTINCT quiet FROM incident")
     assert [row["quiet"] for row in quiet] == ["replayed"], "states are known; nobody was called"
     assert await count(database_url, "notification") == 0
@@ -101,7 +105,7 @@ async def test_a_live_reading_after_it_calls(hub: Processes, broker: Embedded, d
     publisher.publish("wmbusmeters/W7", json.dumps({"media": "water", "id": "W7", "total_m3": 9e3, "status": "BURST"}))
     await asyncio.to_thread(publisher.close)
     await eventually(lambda: count(database_url, "notification"), lambda n: n > 0)
-    told = await one(database_url, "SELECT count(*) AS n FROM incident WHERE quiet IS NULL")
+    told = await one(database_url, f"SELECT count(*) AS n FROM {BURSTS} AND quiet IS NULL")
     assert told["n"] == 1
 
 
