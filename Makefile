@@ -20,7 +20,7 @@ up: venv page
 
 test: dev page
 	@$(BIN)/python -m hub.runtime
-	@$(BIN)/pytest -m "not soak" --numprocesses 2 --dist loadgroup $(TEST_ARGS)
+	@$(BIN)/pytest -m "not soak" --numprocesses 2 $(TEST_ARGS)
 
 soak: .venv/.fuzz page
 	@$(BIN)/python -m hub.runtime

@@ -22,6 +22,7 @@ from dashboard import (
     metrics,
     overview_page,
     quarantine_page,
+    rule_form,
     rules_api,
     rules_page,
     stream,
@@ -98,7 +99,7 @@ def create_app(*, settings: Settings, database_url: str, mqtt_url: str, clock: C
     app.include_router(api_router())
     for part in (city, team_page, incident_page, device_page):
         app.include_router(part.router, dependencies=[Depends(signed_in)])
-    for part in (overview_page, incidents_page, rules_api, rules_page, commission_page):
+    for part in (overview_page, incidents_page, rules_api, rule_form, rules_page, commission_page):
         app.include_router(part.router, dependencies=[Depends(operator)])
     for part in (quarantine_page, health_page, stream):
         app.include_router(part.router, dependencies=[Depends(operator)])

@@ -13,12 +13,14 @@ import hypothesis
 import psycopg
 import pytest
 import structlog
+from xdist.remote import Producer
 
 from hub.runtime.servers import Embedded, embedded
 from hub.secrets import private_folder
 from hub.settings import Settings
 from store.migrate import migrate
 from tests.broker import OwnBroker
+from tests.halves import Halves
 
 
 def free_port() -> int:
@@ -47,10 +49,13 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes share the tests: one computes, the other waits for servers, processes and browsers."""
-    for item in items:
-        computes = {"unit", "contract"} & set(item.path.parts)
-        item.add_marker(pytest.mark.xdist_group("computes" if computes else "waits"))
+    """Browsers come last: they draw without a graphics card, and need the machine to themselves."""
+    items.sort(key=lambda item: "acceptance" in item.path.parts)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Halves:
+    """How two processes share the tests."""
+    return Halves(config, log)
 
 
 @pytest.fixture
@@ -98,8 +103,7 @@ async def fresh_database(servers: Embedded) -> AsyncIterator[str]:
         url = servers.database_url.rsplit("/", 1)[0] + f"/{name}"
         await migrate(url)
         yield url
-        await _without_strangers(connection, name)
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+        await _drop(connection, name)
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +118,19 @@ async def own_database_url(servers: Embedded) -> AsyncIterator[str]:
     """A fresh database for one test, whose accounts begin with it."""
     async with fresh_database(servers) as url:
         yield url
+
+
+async def _drop(connection: psycopg.AsyncConnection[tuple[object, ...]], name: str) -> None:
+    """Drop a database; a worker of the server's own may just be looking at it."""
+    for patience in range(20, -1, -1):
+        await _without_strangers(connection, name)
+        try:
+            await connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+            return
+        except psycopg.errors.InsufficientPrivilege:
+            if not patience:
+                raise
+            await asyncio.sleep(0.1)
 
 
 async def _without_strangers(connection: psycopg.AsyncConnection[tuple[object, ...]], database: str) -> None:

@@ -93,6 +93,17 @@ async def test_a_threshold_is_set_for_a_part_of_the_city_and_taken_back(browser,
         assert not (await decisions(conn)).overrides
 
 
+async def test_a_rule_is_tried_over_the_last_days_from_its_page_and_from_the_form(browser):
+    page = await browser.get("/rules/street_lighting/lamp_out?trial=1&days=1&threshold=&value=")
+    assert page.status_code == 200 and "Tried over the last days" in page.text and "0 readings" in page.text
+    beside = await browser.get("/rules/street_lighting/lamp_out?trial=1&days=3&threshold=hold_s&value=60")
+    assert "Only as tried: 0" in beside.text
+    wrong = await browser.get("/rules/street_lighting/lamp_out?trial=1&threshold=priority&value=9")
+    assert "priority is 1, 2 or 3" in wrong.text
+    draft = await browser.post("/rules/street_lighting/new?check=1&trial=7", data=RULE | {"code": "weaker_lamp"})
+    assert "Tried over the last days" in draft.text and "not saved yet" in draft.text
+
+
 async def test_programs_do_the_same_as_json(browser):
     told = {"type": "vehicle", "condition": "speed_kmh > 5 and ignition == 0", "title_fr": "Roule moteur coupé"}
     saved = await browser.put("/rules.json/fleet_vehicle/rolls_off", json=told)
