@@ -172,7 +172,7 @@ async def replaced(
         for process in stopped.values():
             process.kill()
             process.wait()
-    await accounts_balance(own_database_url, hub.home)
+    await accounts_balance(own_database_url, standby_home)  # the transitions that were read are there
     found = await incidents(own_database_url, "replaced-")
     assert len(found) == len({(lamp, code, opened) for lamp, code, _, _, opened, _ in found}) > CROWD / 2
 
