@@ -164,7 +164,8 @@ async def _text(path: Path) -> str:
 
 
 async def test_the_page_has_its_symbol_its_words_and_its_state(burning: Hub):
-    device_no = (await one(burning.database_url, "SELECT device_no FROM device"))["device_no"]
+    found = await one(burning.database_url, f"SELECT device_no FROM device WHERE kind = '{NAME}'")
+    device_no = found["device_no"]
     async with burning.page() as page:
         await burning.signed_in(page)
         (kind,) = [kind for kind in (await page.get("/api/kinds")).json()["kinds"] if kind["name"] == NAME]
