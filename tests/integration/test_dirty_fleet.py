@@ -174,7 +174,7 @@ async def test_only_a_live_fault_calls_and_only_once(outcome: Outcome):
 
 async def test_released_after_the_codec_was_mended_it_is_stored_and_calls_nobody(outcome: Outcome):
     worker = outcome.hub.running.pop("worker")
-    worker.terminate()  # as an operator restarts it: the rules keep their place, and read nothing live with the new codec
+    worker.terminate()  # as an operator restarts it: the rules read nothing live again, with the new codec
     assert await asyncio.to_thread(worker.wait, 15) == 0
     outcome.hub.more.clear()
     outcome.hub.start("worker")
